@@ -1,0 +1,42 @@
+# make demo    set up .venv, run everything on the embedded digits, print the result table and where the dashboard is
+# make test    set up .venv with the development tools, run the tests
+# make check   ruff, mypy, and the import arrows between the packages
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test check format clean
+
+demo: $(VENV)/toolkit.stamp
+	@$(BIN)/edgeproof run
+	@echo "Installation took $$(cat $(VENV)/toolkit.stamp) s; the run's own time stands in the line above that begins with Parity."
+
+test: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest $(PYTEST)
+
+check: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_import_rules.py
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+$(BIN)/python:
+	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not installed: install Python 3.11, or name another with 'make PYTHON=…'" >&2; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2> /dev/null || { echo "$(PYTHON) has no venv module: apt install python3.11-venv" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/toolkit.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing the toolkit into $(VENV) (about 2 GB, a few minutes) …"
+	@begin=$$(date +%s) && $(PIP_INSTALL) -e '.[toolkit]' && echo $$(( $$(date +%s) - begin )) > $@
+
+$(VENV)/dev.stamp: $(VENV)/toolkit.stamp
+	@$(PIP_INSTALL) -e '.[toolkit,dev]' && touch $@
+
+clean:
+	rm -rf $(VENV) runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

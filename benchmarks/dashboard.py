@@ -1,0 +1,135 @@
+"""The dashboard: one HTML file that shows what was proved and measured. Works from `file://`, asks no network.
+
+The chart is Vega-Lite, built with Altair; its script comes from vl-convert's bundle and is written into the page.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.reports.summary import recommend, summarize
+from benchmarks.reports.terminal import COLUMNS, summary_cells
+from benchmarks.results import LatencyResult
+
+MAX_FLIPS = 60  # pictures in the gallery; the table of verdicts counts them all
+_PICTURE_SIDE = 84  # pixels
+
+# (baseline, export) probabilities of each flip of a parity row, in the order of the report
+FlipProbabilities = Mapping[int, Sequence[tuple[Sequence[float], Sequence[float]]]]
+
+
+@dataclass(frozen=True)
+class Flip:
+    """One picture whose answer changed, on one runtime."""
+
+    picture: str  # data URI
+    index: int
+    label: str
+    artifact: str
+    runtime: str
+    broken: bool  # the baseline was right
+    bars: tuple[tuple[str, float, float], ...]  # (class, baseline probability, export probability), the likeliest first
+
+
+def render(
+    *,
+    parity: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    dataset: Mapping[str, Any],
+    training: Mapping[str, Any],
+    latency: LatencyResult | None,
+    images: np.ndarray,
+    probabilities: FlipProbabilities,
+) -> str:
+    """The page, from the workspace's JSON files, the validation images uint8 [n, H, W, C] and the probabilities of the flips."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(loader=PackageLoader("benchmarks"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    rows = summarize(parity, manifest, latency)
+    charted = [asdict(row) for row in rows if row.accuracy is not None and row.p50_us is not None]
+    return environment.get_template("dashboard.html.j2").render(
+        parity=parity,
+        manifest=manifest,
+        dataset=dataset,
+        training=training,
+        latency=latency.fields if latency else None,
+        recommendation=recommend(rows, manifest, parity["margin_pp"]),
+        columns=COLUMNS,
+        rows=[(row, summary_cells(row)) for row in rows],
+        chart=_scatter(charted, parity["baseline"]["accuracy"]) if charted else None,
+        vega=_vega_bundle() if charted else "",
+        flips=_flips(parity, dataset["class_names"], images, probabilities),
+        flip_count=len(parity["flips"]),
+    )
+
+
+def _scatter(rows: Sequence[Mapping[str, Any]], baseline_accuracy: float) -> str:
+    """Accuracy against latency as a Vega-Lite specification (JSON)."""
+    import altair
+
+    points = altair.Chart(altair.Data(values=list(rows))).mark_point(size=140, filled=True, opacity=0.9)
+    points = points.encode(
+        x=altair.X("p50_us:Q", title="median latency of predict, µs (this machine, log scale)", scale=altair.Scale(type="log", nice=True)),
+        y=altair.Y("accuracy:Q", title="accuracy on validation images", axis=altair.Axis(format=".2%"), scale=altair.Scale(zero=False, padding=20)),
+        color=altair.Color("format:N", scale=altair.Scale(scheme="tableau10")),
+        shape=altair.Shape("runtime:N"),
+        tooltip=[
+            altair.Tooltip("format:N"),
+            altair.Tooltip("runtime:N"),
+            altair.Tooltip("accuracy:Q", format=".3%"),
+            altair.Tooltip("drop_upper_pp:Q", title="drop at most, pp (95 %)", format=".3f"),
+            altair.Tooltip("p50_us:Q", title="p50, µs", format=".1f"),
+            altair.Tooltip("p99_us:Q", title="p99, µs", format=".1f"),
+            altair.Tooltip("bytes:Q", format=","),
+        ],
+    )
+    line = altair.Chart(altair.Data(values=[{"accuracy": baseline_accuracy}])).mark_rule(strokeDash=[4, 4], color="#888").encode(y="accuracy:Q")
+    chart = (line + points).properties(width="container", height=320)
+    chart = chart.configure(background="transparent").configure_axis(labelColor="#888", titleColor="#888", gridColor="#8884", domainColor="#888")
+    return json.dumps(chart.configure_legend(labelColor="#888", titleColor="#888", orient="bottom").configure_view(stroke="#8884").to_dict())
+
+
+def _vega_bundle() -> str:
+    import vl_convert
+
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+
+
+def _flips(parity: Mapping[str, Any], names: Sequence[str], images: np.ndarray, probabilities: FlipProbabilities) -> list[Flip]:
+    """The first flips of each row: broken ones first, they are what one looks for."""
+    seen: dict[int, int] = {}
+    flips = []
+    for flip in parity["flips"]:
+        place = seen[flip["row"]] = seen.get(flip["row"], -1) + 1
+        before, after = probabilities[flip["row"]][place]
+        row = parity["rows"][flip["row"]]
+        shown = sorted(range(len(names)), key=lambda label: -max(before[label], after[label]))[:3]
+        flips.append(
+            Flip(
+                picture=_data_uri(images[flip["index"]]),
+                index=flip["index"],
+                label=names[flip["label"]],
+                artifact=row["artifact"],
+                runtime=row["runtime"],
+                broken=flip["baseline"] == flip["label"],
+                bars=tuple((names[label], before[label], after[label]) for label in shown),
+            )
+        )
+    return sorted(flips, key=lambda flip: not flip.broken)[:MAX_FLIPS]
+
+
+def _data_uri(image: np.ndarray) -> str:
+    from PIL import Image
+
+    picture = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
+    picture = picture.resize((_PICTURE_SIDE, _PICTURE_SIDE), Image.Resampling.NEAREST)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

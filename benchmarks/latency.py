@@ -1,0 +1,129 @@
+"""Latency of every artifact on every runtime, measured so that the numbers can be compared.
+
+One worker process per runtime holds all its artifacts, warm. The parent gives turns, one running at a time, in rounds: in each round every
+artifact on every runtime runs one block, in random order. Whatever the machine does meanwhile it does to all of them alike, so that ratios
+within a round mean something even where absolute times do not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.matrix import Artifact, able_runtimes
+from benchmarks.targets.base import Target
+from edge_runtime.errors import RuntimeProblem
+from edge_runtime.progress import Progress, silent
+from edge_runtime.worker import Worker
+
+MIN_SAMPLES = 1024  # MLPerf's floor for a single-stream p90
+MIN_BLOCK_RUNS = 50  # shorter blocks measure the change of turns
+MAX_BLOCK_RUNS = 1000
+BLOCK_SECONDS = 0.02  # long enough to hide the turn, short enough for many rounds
+TIMED_IMAGES = 256  # in rotation: real images, so that no branch predictor learns the one
+
+
+@dataclass
+class Contestant:
+    """One artifact on one runtime, and its samples so far."""
+
+    artifact: Artifact
+    runtime: str
+    index: int  # among its worker's models
+    facts: dict[str, Any] = field(default_factory=dict)
+    cold: dict[str, Any] = field(default_factory=dict)
+    invoke_ns: list[list[int]] = field(default_factory=list)  # one list a round
+    predict_ns: list[list[int]] = field(default_factory=list)
+    reason: str = ""  # why it could not run
+
+    @property
+    def samples(self) -> int:
+        return sum(len(block) for block in self.predict_ns)
+
+    @property
+    def seconds(self) -> float:
+        return sum(sum(block) for block in self.predict_ns) / 1e9
+
+    @property
+    def block_runs(self) -> int:
+        if not self.predict_ns:
+            return MIN_BLOCK_RUNS
+        typical = float(np.median(self.predict_ns[-1])) / 1e9
+        return int(np.clip(BLOCK_SECONDS / typical, MIN_BLOCK_RUNS, MAX_BLOCK_RUNS))
+
+
+def measure(
+    artifacts: Sequence[Artifact],
+    images: np.ndarray,
+    target: Target,
+    *,
+    runtimes: Sequence[str] = (),
+    seconds: float = 2.0,
+    threads: int = 1,
+    progress: Progress = silent,
+) -> list[Contestant]:
+    """Time all artifacts × runtimes on uint8 images [n, H, W, C], at least `seconds` and 1,024 runs each. One that cannot run keeps its reason."""
+    contestants = [Contestant(artifact, runtime, 0) for artifact in artifacts for runtime in able_runtimes(artifact, runtimes)]
+    with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder, contextlib.ExitStack() as stack:
+        images_file = Path(folder) / "images.npy"
+        np.save(images_file, images[:TIMED_IMAGES])
+        for index, contestant in enumerate(contestants):
+            progress(index, 2 * len(contestants), f"cold start of {contestant.artifact.format} on {contestant.runtime}")
+            _measure_cold(contestant, images_file, target, threads)
+        able = [contestant for contestant in contestants if not contestant.reason]
+        workers = {}
+        for runtime in dict.fromkeys(contestant.runtime for contestant in able):
+            progress(len(contestants), 2 * len(contestants), f"warming up {runtime}")
+            workers[runtime] = _start(stack, [contestant for contestant in able if contestant.runtime == runtime], images_file, target, threads)
+        _take_turns(able, workers, seconds, progress)
+    return contestants
+
+
+def _measure_cold(contestant: Contestant, images_file: Path, target: Target, threads: int) -> None:
+    job = {"job": "cold", "model": str(contestant.artifact.path), "images": str(images_file), "threads": threads}
+    try:
+        answer = target.run(job, contestant.runtime)
+    except RuntimeProblem as error:
+        contestant.reason = str(error)
+        return
+    contestant.cold = {
+        "load_ms": answer["load_ns"] / 1e6,
+        "first_ms": answer["first_ns"] / 1e6,
+        "peak_memory_bytes": answer["peak_memory_bytes"],
+    }
+
+
+def _start(stack: contextlib.ExitStack, contestants: list[Contestant], images_file: Path, target: Target, threads: int) -> Worker:
+    for index, contestant in enumerate(contestants):
+        contestant.index = index
+    job = {"job": "time", "models": [str(contestant.artifact.path) for contestant in contestants], "images": str(images_file), "threads": threads}
+    worker = stack.enter_context(target.start(job, contestants[0].runtime))
+    ready = worker.receive()
+    for contestant, facts in zip(contestants, ready["models"], strict=True):
+        contestant.facts = facts
+    return worker
+
+
+def _take_turns(contestants: list[Contestant], workers: dict[str, Worker], seconds: float, progress: Progress) -> None:
+    """Rounds until every contestant has its samples and its seconds."""
+    order = np.random.default_rng(0)
+    budget = seconds * len(contestants)
+    begin = time.perf_counter()
+    while any(contestant.samples < MIN_SAMPLES or contestant.seconds < seconds for contestant in contestants):
+        for index in order.permutation(len(contestants)):
+            contestant = contestants[index]
+            worker = workers[contestant.runtime]
+            worker.send({"model": contestant.index, "runs": contestant.block_runs})
+            answer = worker.receive()
+            contestant.invoke_ns.append(answer["invoke_ns"])
+            contestant.predict_ns.append(answer["predict_ns"])
+        elapsed = min(time.perf_counter() - begin, budget)
+        done = int(1000 * (0.5 + 0.5 * min(elapsed / budget, 0.99)))
+        progress(done, 1000, f"{len(contestants[0].predict_ns)} rounds of {len(contestants)} models")

@@ -1,0 +1,75 @@
+"""The result table for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from benchmarks.reports.summary import SummaryRow
+from benchmarks.results import LatencyResult
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "UNSUPPORTED": "dim"}
+COLUMNS = ("format", "size", "accuracy", "drop (≤ at 95 %)", "verdict", "runtime", "p50", "p99", "ratio to float32")
+
+
+def summary_table(rows: Sequence[SummaryRow]) -> Table:
+    """One line an artifact and runtime; colour only repeats what the word says."""
+    from rich.table import Table
+
+    table = Table(*COLUMNS, box=None, pad_edge=False, header_style="bold")
+    for index in range(1, len(COLUMNS)):
+        table.columns[index].justify = "left" if COLUMNS[index] in ("verdict", "runtime") else "right"
+    for row in rows:
+        cells = list(summary_cells(row))
+        cells[4] = f"[{_COLOURS[row.verdict]}]{row.verdict}[/]"
+        table.add_row(*cells)
+    return table
+
+
+def summary_cells(row: SummaryRow) -> tuple[str, ...]:
+    """The row as text, in the order of COLUMNS; also what the README's table holds."""
+    return (
+        row.format,
+        f"{row.bytes / 1000:.1f} KB",
+        "" if row.accuracy is None else f"{row.accuracy:.2%}".replace("%", " %"),
+        "" if row.drop_pp is None else f"{row.drop_pp + 0.0:.2f} (≤ {row.drop_upper_pp:.2f}) pp",
+        row.verdict,
+        row.runtime,
+        _microseconds(row.p50_us),
+        _microseconds(row.p99_us),
+        "" if row.ratio is None else f"{row.ratio:.2f}× ({row.ratio_low:.2f}–{row.ratio_high:.2f})",
+    )
+
+
+def _microseconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f} µs"
+
+
+def latency_table(result: LatencyResult) -> Table:
+    """One line a measured artifact and runtime."""
+    from rich.table import Table
+
+    threads = result.fields["threads"]
+    table = Table(
+        "format", "runtime", "delegate", "invoke p50", "predict p50", "p90", "p99", "load", "first run", "peak memory", "runs",
+        box=None, pad_edge=False, header_style="bold", title=f"Latency on {result.target}, {threads} thread(s)", title_justify="left",
+    )  # fmt: skip
+    for index in range(3, 11):
+        table.columns[index].justify = "right"
+    for row in result.rows:
+        facts = row.fields
+        table.add_row(
+            facts["format"],
+            f"{facts['runtime']} {facts['runtime_version']}",
+            facts["delegate"],
+            _microseconds(row.percentile_us(50, "invoke")),
+            *(_microseconds(row.percentile_us(percent)) for percent in (50, 90, 99)),
+            f"{facts['load_ms']:.1f} ms",
+            f"{facts['first_ms']:.2f} ms",
+            f"{facts['peak_memory_bytes'] / 1e6:.0f} MB",
+            f"{len(row.samples['predict']):,}",
+        )
+    return table

@@ -1,0 +1,116 @@
+"""The statistics of a verdict: pure functions of counts.
+
+Two classifiers see the same n images. `broken` (b): the baseline is right and the export wrong; `fixed` (c): the reverse. The drop in
+accuracy is (b - c)/n; images on which both are right, or both wrong, say nothing about it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+Z_ONE_SIDED_95 = 1.6448536269514722
+POWER = 0.8
+_REPETITIONS = 4000
+_MOST_IMAGES = 10_000_000
+
+
+def tango_score(broken: np.ndarray | int, fixed: np.ndarray | int, n: int, drop: float) -> np.ndarray:
+    """Tango's score statistic for the hypothesis that the true drop is `drop` (a fraction in (-1, 1)).
+
+    Tango, T. (1998), Statistics in Medicine 17, 891-908, equations 12 to 15: z = (b - c - n·drop) / sqrt(n (2q + drop(1 - drop))), with q
+    the maximum-likelihood estimate of the probability of a fixed image under the hypothesis.
+    """
+    b, c = np.asarray(broken, np.float64), np.asarray(fixed, np.float64)
+    a2 = 2.0 * n
+    a1 = -b - c + (2 * n - b + c) * drop
+    a0 = -c * drop * (1 - drop)
+    q = (np.sqrt(np.maximum(a1 * a1 - 4 * a2 * a0, 0.0)) - a1) / (2 * a2)
+    variance = n * (2 * q + drop * (1 - drop))
+    numerator = b - c - n * drop
+    # At a hypothesis that allows no flips (variance 0), any flip refutes it: a large finite score, because root finders choke on infinity.
+    return np.where(variance > 0, numerator / np.sqrt(np.where(variance > 0, variance, 1.0)), np.sign(numerator) * 1e9)
+
+
+def tango_interval(broken: int, fixed: int, n: int, z: float = Z_ONE_SIDED_95) -> tuple[float, float]:
+    """(lower, upper) bound of the drop as fractions, each one-sided at the level of `z`: where the score statistic is ±z."""
+    from scipy.optimize import brentq
+
+    _check_counts(broken, fixed, n)
+    estimate, edge = (broken - fixed) / n, 1 - 1e-12
+
+    def bound(target: float, low: float, high: float) -> float:
+        return float(brentq(lambda drop: float(tango_score(broken, fixed, n, drop)) - target, low, high, xtol=1e-12))
+
+    upper = 1.0 if broken == n else bound(-z, min(max(estimate, -edge), edge), edge)
+    lower = -1.0 if fixed == n else bound(z, -edge, min(max(estimate, -edge), edge))
+    return lower, upper
+
+
+def _check_counts(broken: int, fixed: int, n: int) -> None:
+    if not (broken >= 0 and fixed >= 0 and n > 0 and broken + fixed <= n):
+        raise ValueError(f"Expected broken + fixed <= n with n > 0, got {broken} + {fixed} and {n}.")
+
+
+def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+    """Two-sided 95 % interval of a proportion (Wilson, 1927, JASA 22, 209-212)."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(successes, n).proportion_ci(confidence_level=0.95, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def mcnemar_p(broken: int, fixed: int) -> float:
+    """Exact two-sided p of equal error rates: given that an image flipped, either direction is a coin toss (McNemar, 1947)."""
+    from scipy.stats import binomtest
+
+    return 1.0 if broken + fixed == 0 else float(binomtest(broken, broken + fixed, 0.5).pvalue)
+
+
+def smallest_certifiable_drop(n: int, z: float = Z_ONE_SIDED_95) -> float:
+    """The upper bound (a fraction) when not a single image flips: no smaller margin can be certified with n images."""
+    return z * z / (n + z * z)
+
+
+def images_to_certify(margin: float, z: float = Z_ONE_SIDED_95) -> int:
+    """The least n with which no flips at all certify `margin` (a fraction)."""
+    return math.ceil(z * z * (1 - margin) / margin)
+
+
+def images_to_decide(broken: int, fixed: int, n: int, margin: float) -> int | None:
+    """How many images would settle PASS or FAIL in 80 % of repetitions at the observed rates; None if ten million would not.
+
+    By seeded simulation: multinomial draws at the observed rates, judged like the real ones. Deterministic.
+    """
+    _check_counts(broken, fixed, n)
+    low = high = n
+    while _decided_share(broken / n, fixed / n, high, margin) < POWER:
+        low, high = high, high * 2
+        if high > _MOST_IMAGES:
+            return None
+    while high - low > max(1, low // 50):
+        middle = (low + high) // 2
+        if _decided_share(broken / n, fixed / n, middle, margin) < POWER:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _decided_share(broken_rate: float, fixed_rate: float, n: int, margin: float) -> float:
+    rates = (broken_rate, fixed_rate, max(0.0, 1 - broken_rate - fixed_rate))
+    draws = np.random.default_rng(0).multinomial(n, rates, size=_REPETITIONS)
+    return float((np.abs(tango_score(draws[:, 0], draws[:, 1], n, margin)) >= Z_ONE_SIDED_95).mean())
+
+
+def ratio_interval(numerator: np.ndarray, denominator: np.ndarray, level: float = 0.99, resamples: int = 2000) -> tuple[float, float, float]:
+    """(ratio, low, high) of two latencies measured in pairs: the median of the pairs' ratios, with a percentile-bootstrap interval.
+
+    numerator, denominator: float [pairs], each the median of one block, measured next to each other in time. Deterministic.
+    """
+    ratios = np.asarray(numerator, np.float64) / np.asarray(denominator, np.float64)
+    picks = np.random.default_rng(0).integers(0, len(ratios), (resamples, len(ratios)))
+    medians = np.median(ratios[picks], axis=1)
+    low, high = np.quantile(medians, [(1 - level) / 2, (1 + level) / 2])
+    return float(np.median(ratios)), float(low), float(high)

@@ -1,0 +1,53 @@
+"""What can go wrong, as a user should hear it.
+
+    EdgeproofError
+    ├── InputError           a file, image, table or option of the user's that cannot be used
+    ├── MissingInputError    a stage's input does not exist yet; names the command that makes it
+    ├── ModelError           a model that cannot be folded, quantized or exported; names the layer and the remedy
+    └── RuntimeProblem
+        ├── RuntimeMissingError      the interpreter is not installed, or broken, on this machine
+        └── UnsupportedModelError    the interpreter works, but cannot run this file (an operator version, a custom operator)
+
+Every message is one line that names the thing and the remedy: commands print it as it stands and exit with code 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class EdgeproofError(Exception):
+    """Base of every error that is reported to the user without a traceback."""
+
+
+class InputError(EdgeproofError):
+    """A file, image, table or option given by the user cannot be used."""
+
+
+class MissingInputError(EdgeproofError):
+    """A stage needs a file that another command makes."""
+
+
+class ModelError(EdgeproofError):
+    """A model cannot be folded, quantized or exported."""
+
+
+class RuntimeProblem(EdgeproofError):
+    """An interpreter cannot do what was asked of it."""
+
+
+class RuntimeMissingError(RuntimeProblem):
+    """The interpreter is not installed or does not work on this machine."""
+
+
+class UnsupportedModelError(RuntimeProblem):
+    """The interpreter cannot run this file."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """The error for a name that is in no registry, with the nearest one that is."""
+    choices = sorted(known)
+    nearest = get_close_matches(name, choices, n=1, cutoff=0.5)
+    hint = f"Did you mean {nearest[0]!r}?" if nearest else f"Known: {', '.join(choices)}."
+    return InputError(f"Unknown {kind} {name!r}. {hint}")

@@ -1,0 +1,150 @@
+"""Everything measured runs as a job, in a process of its own with one runtime in it.
+
+A job is a small JSON object plus `.npy` arrays; its answer is JSON plus `.npy`. Worker and parent speak JSON lines over the worker's
+stdin and stdout, so that the same worker serves a subprocess here, a simulated board and a real board behind SSH:
+
+    parent -> worker   the job, one line; for `time` then one line a turn, and end of file to stop
+    worker -> parent   {"event": "progress" | "ready" | "samples" | "result" | "error", ...}
+
+A crash in an interpreter stays in its process and becomes one sentence.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from edge_runtime.classifier import Classifier
+from edge_runtime.errors import EdgeproofError, InputError, unknown_name
+from edge_runtime.golden import GoldenVectors, self_test
+from edge_runtime.interpreter import RUNTIMES, import_runtime, open_model
+from edge_runtime.timing import TimedModel, peak_memory_bytes
+
+Job = Mapping[str, Any]
+Message = dict[str, Any]
+Emit = Callable[[Message], None]
+
+
+def predict_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
+    """{model, images.npy, outputs.npy}: raw outputs of every image, in order."""
+    classifier = _open(job)
+    images = np.load(job["images"], mmap_mode="r")
+    shards = np.array_split(images, max(1, len(images) // 500))
+    outputs, done = [], 0
+    begin = time.perf_counter()
+    for shard in shards:
+        outputs.append(classifier.predict(shard).outputs)
+        done += len(shard)
+        emit({"event": "progress", "done": done, "total": len(images)})
+    seconds = time.perf_counter() - begin
+    np.save(job["outputs"], np.concatenate(outputs))
+    quantization = classifier.model.output.quantization
+    return {
+        **describe(classifier),
+        "seconds": seconds,
+        "output": classifier.metadata.output,
+        "quantization": asdict(quantization) if quantization else None,
+    }
+
+
+def time_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
+    """{models: [...], images.npy}: opens and warms all models, then serves one block a turn ({"model": index, "runs": n})."""
+    images = np.load(job["images"], mmap_mode="r")
+    timed = []
+    for model in job["models"]:
+        timed.append(TimedModel(_open({**job, "model": model}), np.ascontiguousarray(images)))
+        timed[-1].warm_up()
+    emit({"event": "ready", "models": [describe(model.classifier) for model in timed]})
+    for turn in turns:
+        invoke, predict = timed[turn["model"]].block(turn["runs"])
+        emit({"event": "samples", "invoke_ns": invoke.tolist(), "predict_ns": predict.tolist()})
+    return {}
+
+
+def cold_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
+    """{model, images.npy}: what a fresh process pays: load time, first run, peak memory."""
+    image = np.load(job["images"], mmap_mode="r")[:1]
+    begin = time.perf_counter_ns()
+    classifier = _open(job)
+    loaded = time.perf_counter_ns()
+    classifier.predict(image)
+    first = time.perf_counter_ns()
+    return {**describe(classifier), "load_ns": loaded - begin, "first_ns": first - loaded, "peak_memory_bytes": peak_memory_bytes()}
+
+
+def selftest_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
+    """{model, golden.npz}: do the golden vectors still come out alike here?"""
+    classifier = _open(job)
+    return {**describe(classifier), **asdict(self_test(classifier, GoldenVectors.load(Path(job["golden"])), Path(job["model"]).name))}
+
+
+def doctor_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
+    """Does this runtime import here, and which version is it?"""
+    runtime = RUNTIMES[job["runtime"]]
+    import_runtime(runtime)
+    return {
+        "runtime": runtime.name,
+        "runtime_version": runtime.version,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+    }
+
+
+JOBS: dict[str, Callable[[Job, Emit, Iterator[Job]], Message]] = {
+    "predict": predict_job,
+    "time": time_job,
+    "cold": cold_job,
+    "selftest": selftest_job,
+    "doctor": doctor_job,
+}
+
+
+def describe(classifier: Classifier) -> Message:
+    """Which program answered: recorded beside every number."""
+    model = classifier.model
+    return {
+        "runtime": model.runtime,
+        "runtime_version": model.runtime_version,
+        "kernels": model.kernels,
+        "threads": model.threads,
+        "delegate": model.delegate,
+    }
+
+
+def _open(job: Job) -> Classifier:
+    return Classifier(open_model(job["model"], runtime=job["runtime"], kernels=job.get("kernels", "default"), threads=job.get("threads", 1)))
+
+
+def serve_job(stdin: IO[str] = sys.stdin) -> int:
+    """The worker: one job from stdin, answers on the original stdout. Returns the exit code."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # an interpreter that prints must not break the protocol
+
+    def emit(message: Message) -> None:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+
+    try:
+        job = json.loads(stdin.readline())
+        if job.get("job") not in JOBS:
+            raise unknown_name("job", str(job.get("job")), JOBS)
+        emit({"event": "result", **JOBS[job["job"]](job, emit, (json.loads(line) for line in stdin))})
+    except json.JSONDecodeError as error:
+        emit({"event": "error", "kind": InputError.__name__, "message": f"A job is one line of JSON ({error})."})
+        return 2
+    except EdgeproofError as error:
+        emit({"event": "error", "kind": type(error).__name__, "message": str(error)})
+        return 2
+    except BrokenPipeError:
+        return 1
+    return 0

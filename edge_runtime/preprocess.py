@@ -1,0 +1,121 @@
+"""The preprocessing contract: how a picture becomes the numbers a model was trained on.
+
+It is data, not code: it travels in the model's metadata, and this one module applies it in training, calibration, parity and on the
+device. A picture is decoded and resized to uint8 once; the model then sees `pixel * scale + offset`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge_runtime.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Pillow's own bilinear filter: half-pixel centres, widened (antialiased) when it shrinks. No other resize gives the same bytes.
+RESIZE = "pillow-bilinear-antialias"
+PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+
+# The usual input ranges of Keras image classifiers, as (scale, offset).
+SCALINGS: dict[str, tuple[float, float]] = {
+    "unit": (1 / 255, 0.0),  # 0..1
+    "signed": (1 / 127.5, -1.0),  # -1..1
+    "raw": (1.0, 0.0),  # 0..255: the model scales by itself
+}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The contract of one model: size and channels of its input, and the scaling of its pixels."""
+
+    height: int
+    width: int
+    channels: int  # 1 = grey, 3 = RGB
+    scale: float = 1 / 255
+    offset: float = 0.0
+    resize: str = RESIZE
+    layout: str = "NHWC"
+
+    @classmethod
+    def named(cls, scaling: str, shape: tuple[int, int, int]) -> Preprocessing:
+        """The contract for `shape` (H, W, C) with one of the usual scalings; InputError for an unknown one."""
+        if scaling not in SCALINGS:
+            raise unknown_name("preprocessing", scaling, SCALINGS)
+        return cls(*shape, *SCALINGS[scaling])
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Preprocessing:
+        contract = cls(**fields)
+        if contract.resize != RESIZE or contract.layout != "NHWC":
+            raise InputError(f"This model's preprocessing ({contract.resize}, {contract.layout}) needs a newer edge_runtime: upgrade it.")
+        return contract
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.height, self.width, self.channels
+
+    def normalize(self, images: np.ndarray) -> np.ndarray:
+        """uint8 [N, H, W, C] to the float32 the model was trained on, same shape."""
+        return images.astype(np.float32) * np.float32(self.scale) + np.float32(self.offset)
+
+    def as_batch(self, images: np.ndarray) -> np.ndarray:
+        """uint8 [N, H, W] or [N, H, W, C] to [N, H, W, C]; InputError when dtype or size differ from the contract."""
+        images = np.asarray(images)
+        if images.dtype != np.uint8:
+            raise InputError(f"Images must be uint8 pixels (0..255), got {images.dtype}: pass the picture's own bytes, not scaled values.")
+        batch = images[..., np.newaxis] if images.ndim == 3 and self.channels == 1 else images
+        if batch.ndim != 4 or batch.shape[1:] != self.shape:
+            wanted = f"[N, {self.height}, {self.width}, {self.channels}]"
+            raise InputError(f"This model takes images {wanted}, got {list(images.shape)}: resize them, or pass a picture file.")
+        return batch
+
+    def load_image(self, path: str | Path) -> np.ndarray:
+        """One picture file (PNG, JPEG, BMP, or NPY holding uint8 pixels) to uint8 [H, W, C]; InputError when it cannot be read."""
+        path = Path(path)
+        if path.suffix.lower() == ".npy":
+            return self._load_npy(path)
+        from PIL import Image, UnidentifiedImageError  # only pictures need Pillow
+
+        try:
+            with Image.open(path) as picture:
+                return self.fit(picture)
+        except FileNotFoundError:
+            raise InputError(f"No such image: {path}.") from None
+        except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+            raise InputError(f"Cannot read {path} as a picture ({_first_line(error)}): give a PNG, JPEG, BMP or NPY file.") from None
+
+    def fit(self, picture: Image) -> np.ndarray:
+        """An open Pillow picture to uint8 [H, W, C]: colour, then size."""
+        from PIL import Image
+
+        if picture.mode in ("RGBA", "LA", "PA", "P"):  # show transparency as white paper, not as whatever colour lies below it
+            picture = picture.convert("RGBA")
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+        picture = picture.convert("L" if self.channels == 1 else "RGB")
+        if picture.size != (self.width, self.height):
+            picture = picture.resize((self.width, self.height), Image.Resampling.BILINEAR)
+        return np.asarray(picture, np.uint8).reshape(self.shape)
+
+    def _load_npy(self, path: Path) -> np.ndarray:
+        try:
+            pixels = np.load(path, allow_pickle=False)
+        except FileNotFoundError:
+            raise InputError(f"No such image: {path}.") from None
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"Cannot read {path} as an array ({_first_line(error)}): save uint8 pixels with numpy.save.") from None
+        if pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape == self.shape):
+            pixels = pixels[np.newaxis]
+        return self.as_batch(pixels)[0]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

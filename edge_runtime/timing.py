@@ -1,0 +1,71 @@
+"""The measuring loop: single stream, batch 1, real images in rotation.
+
+One pass takes four clock readings and so yields two scopes of the very same run: `invoke` (the interpreter alone) and `predict`
+(encode the pixels, run, take the label).
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edge_runtime.classifier import Classifier
+
+WARM_UP_RUNS = 50
+WARM_UP_SECONDS = 0.5
+
+
+@dataclass
+class TimedModel:
+    """One opened classifier with its images, and where in the rotation it stands."""
+
+    classifier: Classifier
+    images: np.ndarray  # uint8 [N, H, W, C]
+    position: int = field(default=0)
+
+    def block(self, runs: int) -> tuple[np.ndarray, np.ndarray]:
+        """Time `runs` single inferences. Returns (invoke, predict), each int64 [runs] in nanoseconds."""
+        invoke, predict = np.empty(runs, np.int64), np.empty(runs, np.int64)
+        model, encode, clock = self.classifier.model, self.classifier.encode, time.perf_counter_ns
+        collecting = gc.isenabled()
+        gc.disable()  # a collection inside a run would be billed to the model
+        try:
+            for run in range(runs):
+                image = self._next_image()
+                begin = clock()
+                model.set_input(encode(image))
+                ready = clock()
+                model.invoke()
+                done = clock()
+                model.get_output().argmax()
+                predict[run] = clock() - begin
+                invoke[run] = done - ready
+        finally:
+            if collecting:
+                gc.enable()
+        return invoke, predict
+
+    def warm_up(self) -> int:
+        """Run until caches, clocks and lazily built kernels have settled: at least 50 runs and 0.5 s. Returns the runs made."""
+        runs, begin = 0, time.perf_counter()
+        while runs < WARM_UP_RUNS or time.perf_counter() - begin < WARM_UP_SECONDS:
+            self.block(10)
+            runs += 10
+        return runs
+
+    def _next_image(self) -> np.ndarray:
+        image = self.images[self.position : self.position + 1]
+        self.position = (self.position + 1) % len(self.images)
+        return image
+
+
+def peak_memory_bytes() -> int:
+    """This process's peak resident memory (VmHWM). Not ru_maxrss: that one starts at the parent's size across exec."""
+    with open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    raise OSError("VmHWM is not in /proc/self/status: peak memory needs Linux")

@@ -1,0 +1,141 @@
+"""Stage 1: a baseline, trained from a recipe or brought by the user."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_runtime.errors import InputError
+from edge_runtime.preprocess import Preprocessing
+from edgeproof.console import Console
+from edgeproof.stages.project import dataset_facts, versions
+from edgeproof.workspace import Workspace, file_sha256
+from train.datasets import Dataset, load_dataset
+from train.recipes import find_recipe
+from train.splits import Split, stratified_split
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from train.fit import History
+
+
+def train_baseline(workspace: Workspace, console: Console, *, recipe: str, source: str, epochs: int | None = None, seed: int = 0) -> dict[str, Any]:
+    """Train a recipe on a data set. Nothing is written before training has ended."""
+    chosen = find_recipe(recipe)
+    settings = replace(chosen.baseline, epochs=epochs) if epochs else chosen.baseline
+    dataset = load_dataset(source)
+    split = stratified_split(dataset.labels, seed)
+    contract = Preprocessing.named("unit", dataset.shape)
+    console.say(
+        f"{dataset.source}: {len(dataset.labels):,} images {contract.height}×{contract.width}×{contract.channels}, {len(dataset.class_names)} classes"
+    )
+    with console.natives_silenced():
+        from train.fit import fit
+
+        with console.progress(f"Training {recipe}") as progress:
+            model = chosen.build(contract.shape, len(dataset.class_names))
+            history = fit(model, dataset, split, contract, settings, seed=seed, progress=progress)
+        facts = {"name": recipe, "recipe": recipe, "model": None, "output": "logits", "settings": asdict(settings)}
+        return _keep(workspace, console, model, dataset, split, contract, facts, history)
+
+
+def adopt_baseline(
+    workspace: Workspace, console: Console, *, model_path: Path, source: str, preprocess: str | None, logits: bool = False, seed: int = 0
+) -> dict[str, Any]:
+    """Take a user's trained model as the baseline, and judge it on the user's data."""
+    with console.natives_silenced():
+        from train.model_files import check_head, load_model, model_shape
+
+        with console.progress(f"Reading {model_path.name} and {source}"):
+            model = load_model(model_path)
+            check_head(model)
+            shape, classes = model_shape(model)
+            contract = Preprocessing.named(preprocess or _usual_scaling(model), shape)
+            dataset = load_dataset(source, shape)
+            if len(dataset.class_names) != classes:
+                raise InputError(f"{model_path} tells {classes} classes apart, {source} has {len(dataset.class_names)}.")
+            split = stratified_split(dataset.labels, seed)
+        facts = {
+            "name": model_path.stem,
+            "recipe": None,
+            "model": {"file": model_path.name, "sha256": file_sha256(model_path)},
+            "output": "logits" if logits else _answers(model),
+        }
+        return _keep(workspace, console, model, dataset, split, contract, facts, None)
+
+
+def _usual_scaling(model: Any) -> str:
+    """A model that scales by itself takes bytes; any other is assumed to take 0..1."""
+    first = next((type(layer).__name__ for layer in model.layers if type(layer).__name__ != "InputLayer"), "")
+    return "raw" if first in ("Rescaling", "Normalization") else "unit"
+
+
+def _answers(model: Any) -> str:
+    from train.fit import ends_in_softmax
+
+    return "probabilities" if ends_in_softmax(model) else "logits"
+
+
+def _keep(
+    workspace: Workspace,
+    console: Console,
+    model: Any,
+    dataset: Dataset,
+    split: Split,
+    contract: Preprocessing,
+    facts: dict[str, Any],
+    history: History | None,
+) -> dict[str, Any]:
+    """Evaluate on the validation part and write everything the later stages read."""
+    from train.evaluate import predict_probabilities
+    from train.model_files import model_bytes
+
+    images, labels = dataset.images[split.validation], dataset.labels[split.validation]
+    with console.progress("Evaluating the baseline") as progress:
+        probabilities = predict_probabilities(model, images, contract, progress)
+    with console.progress("Drawing figures"):
+        figures = _figures(dataset, labels, probabilities, history)
+    baseline = model_bytes(model, ".keras")
+    workspace.forget_after("train")
+    training = {
+        "schema": 1,
+        **facts,
+        "seed": split.seed,
+        "parameters": int(model.count_params()),
+        "accuracy": float((probabilities.argmax(axis=1) == labels).mean()),
+        "best_epoch": history.best_epoch if history else None,
+        "seconds": history.seconds if history else None,
+        "dataset_sha256": dataset.sha256,
+        "versions": versions(),
+    }
+    path = workspace.write_bytes("baseline.keras", baseline)
+    workspace.write_json("dataset.json", dataset_facts(dataset, split, contract))
+    workspace.write_arrays("validation.npz", {"images": images, "labels": labels, "baseline_probabilities": probabilities})
+    for name, picture in figures.items():
+        workspace.write_bytes(f"figures/{name}.png", picture)
+    if history:
+        workspace.write_text("history.csv", _history_csv(history))
+    training["baseline_sha256"] = file_sha256(path)
+    workspace.write_json("training.json", training)
+    return training
+
+
+def _figures(dataset: Dataset, labels: np.ndarray, probabilities: np.ndarray, history: History | None) -> dict[str, bytes]:
+    from train import figures
+    from train.evaluate import confusion_matrix
+
+    matrix = confusion_matrix(labels, probabilities.argmax(axis=1), len(dataset.class_names))
+    pictures = {
+        "samples": figures.samples(dataset),
+        "label_counts": figures.label_counts(dataset),
+        "confusion_matrix": figures.confusion(matrix, dataset.class_names),
+    }
+    return {**pictures, "learning_curves": figures.learning_curves(history)} if history else pictures
+
+
+def _history_csv(history: History) -> str:
+    import pandas as pd
+
+    return pd.DataFrame(history.epochs).to_csv(index=False)

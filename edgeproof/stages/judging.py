@@ -1,0 +1,73 @@
+"""Stage 4: parity of every artifact on every runtime, over the validation images. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks import parity, statistics
+from benchmarks.matrix import collect, to_arrays
+from benchmarks.parity import Report
+from benchmarks.reports.junit import junit_xml
+from benchmarks.reports.markdown import parity_markdown
+from benchmarks.targets import find_target
+from edge_runtime.errors import InputError, unknown_name
+from edge_runtime.interpreter import RUNTIMES
+from edgeproof.console import Console
+from edgeproof.workspace import Workspace
+
+_STAGES = ("folded", "qat")
+
+
+def judge_parity(
+    workspace: Workspace,
+    console: Console,
+    *,
+    margin_pp: float = parity.DEFAULT_MARGIN_PP,
+    targets: Sequence[str] = ("local",),
+    runtimes: Sequence[str] = (),
+) -> Report:
+    """Run, judge, and write `outputs/`, `parity.json`, `parity.md` and `parity.junit.xml`."""
+    if not 0 < margin_pp < 100:
+        raise InputError(f"--max-drop is a number of percentage points between 0 and 100, got {margin_pp:g}.")
+    check_runtimes(runtimes)
+    chosen = [find_target(name) for name in targets]
+    artifacts = workspace.artifacts()
+    validation = workspace.read_arrays("validation.npz")
+    _warn_if_too_few(console, len(validation["labels"]), margin_pp)
+    outputs = []
+    for target in chosen:
+        with console.progress(f"Parity on {target.name}") as progress:
+            outputs += collect(artifacts, validation["images"], target, runtimes=runtimes, progress=progress)
+    stages = {stage: validation[f"{stage}_probabilities"] for stage in _STAGES if f"{stage}_probabilities" in validation}
+    reference = parity.Reference(validation["labels"], validation["baseline_probabilities"], stages)
+    baseline_sha256 = workspace.read_json("training.json")["baseline_sha256"]
+    report = parity.judge(reference, outputs, margin_pp=margin_pp, baseline_sha256=baseline_sha256)
+    for answers in outputs:
+        workspace.write_arrays(f"outputs/{answers.artifact}-{answers.runtime}-{answers.kernels}-{answers.target}.npz", to_arrays(answers))
+    fields = report.to_dict()
+    workspace.write_json("parity.json", fields)
+    workspace.write_text("parity.md", parity_markdown(fields))
+    workspace.write_text("parity.junit.xml", junit_xml(fields))
+    return report
+
+
+def check_runtimes(names: Sequence[str]) -> None:
+    """InputError with the nearest name for a runtime nobody knows."""
+    for name in names:
+        if name not in RUNTIMES:
+            raise unknown_name("runtime", name, RUNTIMES)
+
+
+def _warn_if_too_few(console: Console, images: int, margin_pp: float) -> None:
+    needed = statistics.images_to_certify(margin_pp / 100)
+    if images < needed:
+        best = 100 * statistics.smallest_certifiable_drop(images)
+        console.say(
+            f"{images:,} images cannot certify a drop of at most {margin_pp:g} pp (that takes {needed:,}); "
+            f"they can certify {best:.2f} pp, if no answer flips."
+        )
+
+
+def exit_code(verdict: str) -> int:
+    """0 PASS, 1 FAIL, 3 INCONCLUSIVE."""
+    return {parity.PASS: 0, parity.FAIL: 1}.get(verdict, 3)

@@ -1,0 +1,47 @@
+"""Use of the exported classifier: pictures, or Kaggle's test file. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edge_runtime.classifier import Classifier
+from edge_runtime.errors import InputError
+from edgeproof.console import Console
+from edgeproof.workspace import Workspace
+
+_PREFERRED = ("tflite-int8", "tflite-float32", "onnx-int8", "onnx-float32")
+
+
+def load_classifier(workspace: Workspace, model: Path | None, runtime: str) -> tuple[Classifier, str]:
+    """(classifier, file name): the file named, or the workspace's artifact that would ship."""
+    if model is not None:
+        return Classifier.load(model, runtime), model.name
+    artifacts = {artifact.format: artifact for artifact in workspace.artifacts()}
+    chosen = next(artifacts[name] for name in (*_PREFERRED, *artifacts) if name in artifacts)
+    return Classifier.load(chosen.path, runtime), chosen.path.name
+
+
+def predict_images(classifier: Classifier, images: Sequence[str]) -> list[dict[str, Any]]:
+    """One entry a picture: its name, label and probability. InputError for the first that cannot be read."""
+    entries = []
+    for image in images:
+        prediction = classifier.predict_file(image)
+        label = int(prediction.labels[0])
+        entries.append({"image": image, "label": prediction.names[label], "probability": float(prediction.probabilities[0, label])})
+    return entries
+
+
+def predict_kaggle(classifier: Classifier, test_csv: Path, submission: Path, console: Console) -> int:
+    """Write Kaggle's `ImageId,Label` for its test file; returns the number of images."""
+    from train.kaggle import read_test_csv, submission_text
+
+    if submission.is_dir() or not submission.parent.is_dir():
+        raise InputError(f"Cannot write {submission}: give a file in a folder that exists with --out.")
+    with console.progress(f"Reading {test_csv.name}"):
+        images = read_test_csv(test_csv)
+    with console.progress(f"Classifying {len(images):,} images"):
+        labels = classifier.predict(images).labels
+    Workspace(submission.parent).write_text(submission.name, submission_text(labels))
+    return len(labels)

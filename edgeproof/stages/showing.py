@@ -1,0 +1,56 @@
+"""Stage 6: one page and one table out of everything measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.reports.summary import Recommendation, SummaryRow, recommend, summarize
+from edgeproof.console import Console
+from edgeproof.stages.benching import latest_result
+from edgeproof.workspace import Workspace
+
+
+def build_dashboard(workspace: Workspace, console: Console) -> Path:
+    """Write `dashboard.html` from the parity report and the newest latency result."""
+    from benchmarks.dashboard import render
+
+    parity = workspace.read_json("parity.json")
+    manifest = workspace.read_json("artifacts/manifest.json")
+    dataset = workspace.read_json("dataset.json")
+    training = workspace.read_json("training.json")
+    latency = latest_result(workspace)
+    with console.progress("Dashboard"):
+        page = render(
+            parity=parity,
+            manifest=manifest,
+            dataset=dataset,
+            training=training,
+            latency=latency,
+            images=workspace.read_arrays("validation.npz")["images"],
+            probabilities=_flip_probabilities(workspace),
+        )
+        return workspace.write_text("dashboard.html", page)
+
+
+def summary(workspace: Workspace) -> tuple[list[SummaryRow], Recommendation]:
+    """The rows of the result table, and which file to ship."""
+    parity, manifest = workspace.read_json("parity.json"), workspace.read_json("artifacts/manifest.json")
+    rows = summarize(parity, manifest, latest_result(workspace))
+    return rows, recommend(rows, manifest, parity["margin_pp"])
+
+
+def _flip_probabilities(workspace: Workspace) -> dict[int, list[tuple[list[float], list[float]]]]:
+    """For each parity row that flipped anything: the (baseline, export) probabilities of its flips, in their order."""
+    from benchmarks.matrix import from_arrays
+
+    parity = workspace.read_json("parity.json")
+    baseline = workspace.read_arrays("validation.npz")["baseline_probabilities"]
+    flips: dict[int, list[tuple[list[float], list[float]]]] = {}
+    loaded = {}
+    for flip in parity["flips"]:
+        row = parity["rows"][flip["row"]]
+        name = f"outputs/{row['artifact']}-{row['runtime']}-{row['kernels']}-{row['target']}.npz"
+        if name not in loaded:
+            loaded[name] = from_arrays(workspace.read_arrays(name)).probabilities
+        flips.setdefault(flip["row"], []).append((baseline[flip["index"]].tolist(), loaded[name][flip["index"]].tolist()))
+    return flips

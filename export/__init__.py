@@ -1,0 +1,1 @@
+"""Keras model -> artifacts with metadata; audits artifacts, ours and strangers'."""

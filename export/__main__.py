@@ -1,0 +1,3 @@
+from edgeproof.cli import run_command
+
+run_command("export")

@@ -1,0 +1,104 @@
+"""Keras model -> ONNX, float32 or int8.
+
+The plain conversion of a QAT model is not int8: tf2onnx folds the weights' fake quantization back into floats, and ONNX Runtime then
+fuses one convolution in five (microsoft/onnxruntime#14707). So the int8 file is made from the float network with the QAT-trained weights, and
+quantized by ONNX Runtime with the activation ranges that training learnt.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_runtime.errors import ModelError
+
+OPSET = 17  # the newest that tf2onnx 1.17 maps well; read by ONNX Runtime since 1.12
+INPUT, OUTPUT = "image", "output"
+
+
+def convert_float32(model: Any, *, softmax: bool) -> bytes:
+    """The network at batch 1, float32 [1, H, W, C] in. `softmax`: whether the file answers with probabilities rather than logits."""
+    import onnx
+    import tensorflow as tf
+    import tf2onnx
+
+    def forward(image: Any) -> Any:
+        answer = model(image, training=False)
+        return tf.nn.softmax(answer) if softmax else answer
+
+    signature = [tf.TensorSpec((1, *model.inputs[0].shape[1:]), tf.float32, name=INPUT)]
+    proto, _ = tf2onnx.convert.from_function(tf.function(forward), input_signature=signature, opset=OPSET)
+    _rename_output(proto.graph)
+    onnx.checker.check_model(proto, full_check=True)  # tf2onnx leaves operators it does not know in the file
+    return proto.SerializeToString(deterministic=True)
+
+
+def convert_int8(model: Any, ranges: Mapping[str, tuple[float, float]], calibration: np.ndarray, *, softmax: bool) -> bytes:
+    """QDQ, weights int8 per channel, activations uint8 with the learnt ranges; input and output stay float32.
+
+    model: the float network with the QAT-trained weights. ranges: (min, max) by Keras layer name, the input's under "input".
+    calibration: float32 [N, H, W, C], normalized, for tensors that training gave no range.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with tempfile.TemporaryDirectory() as folder:
+        source, prepared, target = (Path(folder) / name for name in ("float.onnx", "prepared.onnx", "int8.onnx"))
+        source.write_bytes(convert_float32(model, softmax=softmax))
+        quant_pre_process(str(source), str(prepared))
+        overrides = _overrides(onnx.load(str(prepared)).graph, ranges)
+        quantize_static(
+            str(prepared),
+            str(target),
+            _Reader(calibration),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,  # U8S8 fuses on x86 with and without VNNI, and on ARM
+            weight_type=QuantType.QInt8,
+            extra_options={"TensorQuantOverrides": overrides},
+        )
+        return target.read_bytes()
+
+
+class _Reader:
+    """Feeds calibration images to ONNX Runtime one at a time."""
+
+    def __init__(self, calibration: np.ndarray) -> None:
+        self._images: Iterator[np.ndarray] = iter(calibration[:, np.newaxis])
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        image = next(self._images, None)
+        return None if image is None else {INPUT: image}
+
+
+def _rename_output(graph: Any) -> None:
+    """tf2onnx calls the answer "Identity:0"."""
+    (output,) = graph.output
+    for node in graph.node:
+        node.output[:] = [OUTPUT if name == output.name else name for name in node.output]
+    output.name = OUTPUT
+
+
+def _overrides(graph: Any, ranges: Mapping[str, tuple[float, float]]) -> dict[str, list[dict[str, Any]]]:
+    """Each learnt range as the scale and zero point of the tensor that its Keras layer became. ModelError when a layer is not found."""
+    overrides: dict[str, list[dict[str, Any]]] = {}
+    for layer, (low, high) in ranges.items():
+        scale = np.float32((high - low) / 255)
+        zero_point = np.clip(np.round(-low / scale), 0, 255)
+        overrides[_tensor_of(graph, layer)] = [{"scale": np.array(scale, np.float32), "zero_point": np.array(zero_point, np.uint8)}]
+    return overrides
+
+
+def _tensor_of(graph: Any, layer: str) -> str:
+    """The last tensor whose path names the layer: tf2onnx keeps Keras names ("model/conv2d/Relu:0")."""
+    if layer == "input":
+        return INPUT
+    named = [node for node in graph.node if layer in (node.name or node.output[0]).split("/") or layer in node.output[0].split("/")]
+    if not named:
+        raise ModelError(f"Layer {layer!r} is not in the converted ONNX graph: its learnt range would be lost.")
+    return str(named[-1].output[0])

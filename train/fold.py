@@ -1,0 +1,207 @@
+"""BatchNorm folding: the same function without a single BatchNormalization layer.
+
+At inference a BatchNorm is y = a·x + b per channel, and so are Rescaling and Normalization. It disappears exactly into
+
+    the linear layer before it          W·a,  bias·a + b          (nothing in between)
+    or the linear layer after it        W·a,  bias + W·b          (through what commutes with it: flatten, average pooling,
+                                                                   max pooling where every a > 0; into a convolution only with
+                                                                   valid padding or b = 0, because padding adds zeros after it)
+
+and where neither holds it becomes a 1×1 DepthwiseConv2D, which the 8-bit quantizer accepts. The quantizer itself refuses BatchNorm
+after pooling or activations (tensorflow/model-optimization#628), so without this step many trained networks cannot be quantized.
+Method: Jacob et al., 2018, arXiv:1712.05877, section 3.2, applied before fine-tuning and in both directions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edge_runtime.errors import ModelError
+from edge_runtime.preprocess import Preprocessing
+from train.evaluate import predict_probabilities
+from train.graph import Graph, Node
+
+TOLERANCE = 1e-4  # of the output range; float32 rounding of the seed network gives 2e-6
+
+_TRAINING_ONLY = (
+    "Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "ActivityRegularization",
+    "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomContrast", "RandomBrightness", "RandomCrop",
+)  # fmt: skip
+_COMMUTES = ("Flatten", "AveragePooling2D", "GlobalAveragePooling2D")
+_COMMUTES_IF_POSITIVE = ("MaxPooling2D", "GlobalMaxPooling2D")
+
+
+@dataclass(frozen=True)
+class Affine:
+    """y = scale·x + offset per channel, float64."""
+
+    scale: np.ndarray
+    offset: np.ndarray
+
+
+@dataclass(frozen=True)
+class Folded:
+    """The folded model (it ends in logits) and what became of each affine layer, for the user to read."""
+
+    model: Any
+    steps: tuple[str, ...]
+
+
+def fold(model: Any) -> Folded:
+    """Remove every BatchNorm, Rescaling, training-only layer and the final softmax; merge ReLU layers into what they follow.
+
+    model: a tf_keras Sequential or Functional classifier, left as it is. Raises ModelError for what cannot be folded.
+    """
+    graph = Graph.of(model)
+    for name in [node.name for node in graph.nodes.values() if _is_identity(node)]:
+        graph.remove(name)
+    _strip_softmax(graph)
+    steps = []
+    for node in list(graph.nodes.values()):
+        affine = _affine(node)
+        if affine is not None:
+            steps.append(_fold_one(graph, node, affine))
+    _merge_relu(graph)
+    return Folded(graph.build(), tuple(steps))
+
+
+def check_fold(model: Any, folded: Any, images: np.ndarray, contract: Preprocessing) -> float:
+    """Largest |probability difference| between both models on uint8 images [N, H, W, C]; ModelError above the tolerance."""
+    difference = np.abs(predict_probabilities(model, images, contract) - predict_probabilities(folded, images, contract)).max()
+    if difference > TOLERANCE:
+        raise ModelError(f"Folding changed the answers by {difference:.2g} (at most {TOLERANCE:g} allowed): please report this model as a bug.")
+    return float(difference)
+
+
+def _is_identity(node: Node) -> bool:
+    return node.kind in _TRAINING_ONLY or (node.kind == "Activation" and node.config["activation"] == "linear")
+
+
+def _strip_softmax(graph: Graph) -> None:
+    last = graph.nodes[graph.output]
+    if last.kind == "Softmax" or (last.kind == "Activation" and last.config["activation"] == "softmax"):
+        graph.remove(last.name)
+    elif last.config.get("activation") == "softmax":
+        last.config["activation"] = "linear"
+
+
+def _merge_relu(graph: Graph) -> None:
+    """Make a ReLU layer the activation of the linear layer before it.
+
+    tensorflow-model-optimization 0.8.1 gives a layer that a ReLU layer follows no quantizer at all, not even for its weights
+    (LayerReLUQuantize), so that fine-tuning would not see the rounding it is there for.
+    """
+    for node in list(graph.nodes.values()):
+        plain = node.kind == "ReLU" and node.config["max_value"] is None and not node.config["negative_slope"] and not node.config["threshold"]
+        if plain or (node.kind == "Activation" and node.config["activation"] == "relu"):
+            source = _linear_before(graph, node)
+            if source is not None and source.kind in _LINEAR_AFTER:
+                source.config["activation"] = "relu"
+                graph.remove(node.name)
+
+
+def _affine(node: Node) -> Affine | None:
+    """The node as y = a·x + b, or None when it is something else."""
+    if node.kind == "BatchNormalization":
+        return _batch_norm(node)
+    if node.kind == "Rescaling":
+        ones = np.ones(node.channels)
+        return Affine(np.asarray(node.config["scale"], np.float64) * ones, np.asarray(node.config["offset"], np.float64) * ones)
+    return None
+
+
+def _batch_norm(node: Node) -> Affine:
+    axis = node.config["axis"]
+    if (axis[0] if isinstance(axis, (list, tuple)) else axis) not in (-1, node.rank - 1):
+        raise ModelError(f"BatchNormalization {node.name!r} normalizes axis {axis}: only the channel axis (last) can be folded.")
+    weights = [weight.astype(np.float64) for weight in node.weights]
+    gamma = weights.pop(0) if node.config["scale"] else np.ones(node.channels)
+    beta = weights.pop(0) if node.config["center"] else np.zeros(node.channels)
+    mean, variance = weights
+    scale = gamma / np.sqrt(variance + node.config["epsilon"])
+    return Affine(scale, beta - mean * scale)
+
+
+def _fold_one(graph: Graph, node: Node, affine: Affine) -> str:
+    """Put one affine layer away; returns the sentence saying where it went."""
+    before = _linear_before(graph, node)
+    if before is not None:
+        _into_layer_before(before, affine)
+        graph.remove(node.name)
+        return f"{node.name}: folded back into {before.name}"
+    after = _linear_after(graph, node, affine)
+    if after is not None:
+        _into_layer_after(after, affine)
+        graph.remove(node.name)
+        return f"{node.name}: folded forward into {after.name}"
+    if node.rank != 4:
+        raise ModelError(f"{node.kind} {node.name!r} cannot be folded: put it directly after the Dense layer before it, ahead of the activation.")
+    kernel = affine.scale.astype(np.float32).reshape(1, 1, -1, 1)
+    graph.replace(node.name, "DepthwiseConv2D", {"kernel_size": [1, 1], "use_bias": True}, [kernel, affine.offset.astype(np.float32)])
+    return f"{node.name}: became a 1×1 depthwise convolution"
+
+
+_LINEAR_BEFORE = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose", "Dense")
+_LINEAR_AFTER = ("Conv2D", "DepthwiseConv2D", "Dense")
+
+
+def _linear_before(graph: Graph, node: Node) -> Node | None:
+    source = graph.nodes[node.inputs[0]]
+    linear = source.kind in _LINEAR_BEFORE and source.config.get("activation") == "linear"
+    return source if linear and len(graph.consumers(source.name)) == 1 else None
+
+
+def _linear_after(graph: Graph, node: Node, affine: Affine) -> Node | None:
+    """The linear layer that takes the affine forward, or None: every layer on the way has one reader and commutes with it."""
+    commuting = _COMMUTES + (_COMMUTES_IF_POSITIVE if (affine.scale > 0).all() else ())
+    current = node
+    while True:
+        readers = graph.consumers(current.name)
+        if len(readers) != 1 or current.name == graph.output:
+            return None
+        current = readers[0]
+        if current.kind in _LINEAR_AFTER:
+            return current if _takes_from_before(current, affine) else None
+        if current.kind not in commuting:
+            return None
+
+
+def _takes_from_before(node: Node, affine: Affine) -> bool:
+    if node.kind == "Dense":
+        return node.rank == 2
+    return node.config.get("groups", 1) == 1 and (node.config["padding"] == "valid" or not affine.offset.any())
+
+
+def _into_layer_before(node: Node, affine: Affine) -> None:
+    kernel, bias = _kernel_and_bias(node)
+    shape = {"DepthwiseConv2D": kernel.shape[-2:], "Conv2DTranspose": (-1, 1)}.get(node.kind, (-1,))
+    _set_weights(node, kernel * affine.scale.reshape(shape), bias * affine.scale + affine.offset)
+
+
+def _into_layer_after(node: Node, affine: Affine) -> None:
+    kernel, bias = _kernel_and_bias(node)
+    if node.kind == "Dense":  # behind a Flatten the channels repeat, once a position
+        repeats = len(kernel) // len(affine.scale)
+        scale, offset = np.tile(affine.scale, repeats), np.tile(affine.offset, repeats)
+        _set_weights(node, kernel * scale[:, None], bias + offset @ kernel)
+    elif node.kind == "DepthwiseConv2D":
+        added = (kernel * affine.offset[:, None]).sum(axis=(0, 1)).reshape(-1)
+        _set_weights(node, kernel * affine.scale[:, None], bias + added)
+    else:
+        _set_weights(node, kernel * affine.scale[:, None], bias + np.einsum("hwio,i->o", kernel, affine.offset))
+
+
+def _kernel_and_bias(node: Node) -> tuple[np.ndarray, np.ndarray]:
+    """The kernel that makes the output channels, and the bias (zeros where the layer has none), both float64."""
+    bias = node.weights[-1] if node.config["use_bias"] else np.zeros(node.channels)
+    kernel = node.weights[-2] if node.config["use_bias"] else node.weights[-1]
+    return kernel.astype(np.float64), bias.astype(np.float64)
+
+
+def _set_weights(node: Node, kernel: np.ndarray, bias: np.ndarray) -> None:
+    others = node.weights[: -2 if node.config["use_bias"] else -1]
+    node.config["use_bias"] = True
+    node.weights = [*others, kernel.astype(np.float32), bias.astype(np.float32)]

@@ -1,0 +1,113 @@
+"""A Keras model as plain data: layers, connections, weights. What `train.fold` rewrites.
+
+Keras layers cannot be edited in place once connected; their configuration can, and the model is then built anew from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from edge_runtime.errors import ModelError
+
+
+@dataclass
+class Node:
+    """One layer: its Keras class name, configuration, the names of the layers it reads, and its weights in Keras order."""
+
+    name: str
+    kind: str
+    config: dict[str, Any]
+    inputs: list[str]
+    weights: list[np.ndarray]
+    channels: int  # size of the last axis of its output
+    rank: int  # of its output, batch included
+    entry: dict[str, Any] = field(repr=False, default_factory=dict)  # the layer's part of the model's configuration
+
+
+@dataclass
+class Graph:
+    """Layers by name, in topological order."""
+
+    name: str
+    nodes: dict[str, Node]
+    output: str
+    input: str
+
+    @classmethod
+    def of(cls, model: Any) -> Graph:
+        """Read a Sequential or Functional classifier. ModelError for shared layers, nested models and bare operations."""
+        import tf_keras
+
+        functional = tf_keras.Model(model.inputs, model.outputs, name=model.name)
+        config = functional.get_config()
+        nodes = {}
+        for entry in config["layers"]:
+            layer = functional.get_layer(entry["name"])
+            _, *shape = layer.output_shape[0] if isinstance(layer.output_shape, list) else layer.output_shape
+            nodes[entry["name"]] = Node(
+                name=entry["name"],
+                kind=entry["class_name"],
+                config=dict(entry["config"]),
+                inputs=_inputs(entry),
+                weights=layer.get_weights(),
+                channels=int(shape[-1]),
+                rank=len(shape) + 1,
+                entry=entry,
+            )
+        return cls(model.name, nodes, config["output_layers"][0][0], config["input_layers"][0][0])
+
+    def consumers(self, name: str) -> list[Node]:
+        return [node for node in self.nodes.values() if name in node.inputs]
+
+    def remove(self, name: str) -> None:
+        """Take a one-input layer out; its readers read its source instead."""
+        (source,) = self.nodes.pop(name).inputs
+        for node in self.nodes.values():
+            node.inputs = [source if read == name else read for read in node.inputs]
+        if self.output == name:
+            self.output = source
+
+    def replace(self, name: str, kind: str, config: dict[str, Any], weights: list[np.ndarray]) -> None:
+        """Put another layer in a layer's place, under the same name."""
+        node = self.nodes[name]
+        node.kind, node.config, node.weights = kind, {"name": name, **config}, weights
+        node.entry = {"name": name}
+
+    def build(self) -> Any:
+        """The Keras model of this graph, with these weights."""
+        import tf_keras
+
+        layers = [
+            {
+                **{key: value for key, value in node.entry.items() if key != "build_config"},
+                "class_name": node.kind,
+                "config": node.config,
+                "inbound_nodes": [[[read, 0, 0, {}] for read in node.inputs]] if node.inputs else [],
+            }
+            for node in self.nodes.values()
+        ]
+        config = {
+            "name": self.name,
+            "trainable": True,
+            "layers": layers,
+            "input_layers": [[self.input, 0, 0]],
+            "output_layers": [[self.output, 0, 0]],
+        }
+        model = tf_keras.Model.from_config(config)
+        for node in self.nodes.values():
+            model.get_layer(node.name).set_weights(node.weights)
+        return model
+
+
+def _inputs(entry: dict[str, Any]) -> list[str]:
+    name, kind, inbound = entry["name"], entry["class_name"], entry["inbound_nodes"]
+    if kind in ("Functional", "Sequential", "Model"):
+        raise ModelError(f"Layer {name!r} is a model inside the model: connect its layers directly, so that each can be quantized.")
+    if kind.endswith("OpLambda"):
+        raise ModelError(f"{name!r} is a bare TensorFlow operation: use the Keras layer for it (Add, ReLU, Rescaling, …).")
+    if len(inbound) > 1:
+        raise ModelError(f"Layer {name!r} is used {len(inbound)} times: give each use a layer of its own.")
+    return [read[0] for read in inbound[0]] if inbound else []

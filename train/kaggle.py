@@ -1,0 +1,94 @@
+"""Kaggle's digit recognizer files: `train.csv` in, `submission.csv` out."""
+
+from __future__ import annotations
+
+from math import isqrt
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_runtime.errors import InputError
+from train.datasets import Dataset, numbered_classes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_train_csv(path: Path, source: str) -> Dataset:
+    """`label,pixel0,…`: one row an image, pixels 0..255, a square number of them. InputError names the column or row at fault."""
+    table = _read_table(path)
+    if "label" not in table.columns:
+        raise InputError(f"{path}: no column 'label'. Kaggle's test.csv has none: use it with `edgeproof predict --kaggle`.")
+    labels = _integers(path, table[["label"]])[:, 0]
+    if (labels < 0).any() or (labels > 999).any():
+        row = int(np.flatnonzero((labels < 0) | (labels > 999))[0])
+        raise InputError(f"{path}: label {labels[row]} in row {row + 1} is outside the classes: labels count from 0.")
+    return Dataset(source, _images(path, table.drop(columns="label")), labels, numbered_classes(labels))
+
+
+def read_test_csv(path: Path) -> np.ndarray:
+    """`pixel0,…` without labels: uint8 [N, side, side, 1], in the order of the rows."""
+    table = _read_table(path)
+    return _images(path, table.drop(columns="label", errors="ignore"))
+
+
+def submission_text(labels: np.ndarray) -> str:
+    """The text of Kaggle's submission file: `ImageId,Label`, counting from 1."""
+    import pandas as pd
+
+    return pd.DataFrame({"ImageId": np.arange(1, len(labels) + 1), "Label": labels}).to_csv(index=False)
+
+
+def overview(dataset: Dataset) -> pd.DataFrame:
+    """One row a class: images, share, mean ink (0..1): what the data looks like before anybody trains on it."""
+    import pandas as pd
+
+    ink = pd.Series(dataset.images.reshape(len(dataset.images), -1).mean(axis=1) / 255)
+    table = pd.DataFrame({"label": dataset.labels, "ink": ink}).groupby("label").agg(images=("ink", "size"), mean_intensity=("ink", "mean"))
+    table["share"] = table["images"] / len(dataset.labels)
+    table.insert(0, "name", [dataset.class_names[label] for label in table.index])
+    return table
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path)
+    except FileNotFoundError:
+        raise InputError(f"No such file: {path}.") from None
+    except pd.errors.EmptyDataError:
+        raise InputError(f"{path}: the file is empty.") from None
+    except (pd.errors.ParserError, UnicodeDecodeError, OSError, ValueError) as error:
+        raise InputError(f"Cannot read {path} as CSV ({str(error).splitlines()[0]}).") from None
+    if table.empty:
+        raise InputError(f"{path}: has a header but no rows.")
+    return table
+
+
+def _images(path: Path, table: pd.DataFrame) -> np.ndarray:
+    side = isqrt(table.shape[1])
+    if side * side != table.shape[1] or side == 0:
+        raise InputError(f"{path}: {table.shape[1]} pixel columns are not a square picture (28 × 28 has 784).")
+    pixels = _integers(path, table)
+    if pixels.min() < 0 or pixels.max() > 255:
+        row = int(np.flatnonzero((pixels < 0).any(axis=1) | (pixels > 255).any(axis=1))[0])
+        raise InputError(f"{path}: row {row + 1} has a pixel outside 0..255.")
+    return pixels.astype(np.uint8).reshape(-1, side, side, 1)
+
+
+def _integers(path: Path, table: pd.DataFrame) -> np.ndarray:
+    """The table's numbers as int64; InputError naming the first column and row that hold something else."""
+    import pandas as pd
+
+    for column in table.columns:
+        if pd.api.types.is_integer_dtype(table[column]):
+            continue
+        numbers = pd.to_numeric(table[column], errors="coerce")
+        wrong = np.flatnonzero((numbers.isna() | (numbers % 1 != 0)).to_numpy())
+        if len(wrong):
+            value = table[column].iloc[wrong[0]]
+            raise InputError(f"{path}: {column!r} in row {wrong[0] + 1} is not a whole number: {value!r}.")
+        table = table.assign(**{str(column): numbers})
+    return table.to_numpy().astype(np.int64)
