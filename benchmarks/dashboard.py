@@ -8,8 +8,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from benchmarks.results import LatencyResult
 
 MAX_FLIPS = 60  # pictures in the gallery; the table of verdicts counts them all
 _PICTURE_SIDE = 84  # pixels
+_LEAST_ACCURACY_RANGE = 0.01
 
 # (baseline, export) probabilities of each flip of a parity row, in the order of the report
 FlipProbabilities = Mapping[int, Sequence[tuple[Sequence[float], Sequence[float]]]]
@@ -27,15 +29,16 @@ FlipProbabilities = Mapping[int, Sequence[tuple[Sequence[float], Sequence[float]
 
 @dataclass(frozen=True)
 class Flip:
-    """One picture whose answer changed, on one runtime."""
+    """One picture whose answer changed in one format."""
 
     picture: str  # data URI
     index: int
     label: str
-    artifact: str
-    runtime: str
+    format: str
+    runtimes: tuple[str, ...]
     broken: bool  # the baseline was right
-    bars: tuple[tuple[str, float, float], ...]  # (class, baseline probability, export probability), the likeliest first
+    fixed: bool  # the export is right
+    bars: tuple[tuple[str, float, float], ...]  # (class, baseline probability, export probability) of both answers and the truth
 
 
 def render(
@@ -53,6 +56,7 @@ def render(
 
     environment = Environment(loader=PackageLoader("benchmarks"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     rows = summarize(parity, manifest, latency)
+    flips = _flips(parity, dataset["class_names"], images, probabilities)
     charted = [asdict(row) for row in rows if row.accuracy is not None and row.p50_us is not None]
     return environment.get_template("dashboard.html.j2").render(
         parity=parity,
@@ -65,8 +69,8 @@ def render(
         rows=[(row, summary_cells(row)) for row in rows],
         chart=_scatter(charted, parity["baseline"]["accuracy"]) if charted else None,
         vega=_vega_bundle() if charted else "",
-        flips=_flips(parity, dataset["class_names"], images, probabilities),
-        flip_count=len(parity["flips"]),
+        flips=flips[:MAX_FLIPS],
+        flip_count=len(flips),
     )
 
 
@@ -74,10 +78,16 @@ def _scatter(rows: Sequence[Mapping[str, Any]], baseline_accuracy: float) -> str
     """Accuracy against latency as a Vega-Lite specification (JSON)."""
     import altair
 
+    scale = altair.Scale(domain=_accuracy_domain(rows, baseline_accuracy), zero=False)
     points = altair.Chart(altair.Data(values=list(rows))).mark_point(size=140, filled=True, opacity=0.9)
     points = points.encode(
-        x=altair.X("p50_us:Q", title="median latency of predict, µs (this machine, log scale)", scale=altair.Scale(type="log", nice=True)),
-        y=altair.Y("accuracy:Q", title="accuracy on validation images", axis=altair.Axis(format=".2%"), scale=altair.Scale(zero=False, padding=20)),
+        x=altair.X("p50_us:Q", title="median latency, µs (this machine)", scale=altair.Scale(type="log", nice=True)),
+        y=altair.Y(
+            "accuracy:Q",
+            title="accuracy on validation images",
+            axis=altair.Axis(format=".1%"),
+            scale=scale,
+        ),
         color=altair.Color("format:N", scale=altair.Scale(scheme="tableau10")),
         shape=altair.Shape("runtime:N"),
         tooltip=[
@@ -90,10 +100,27 @@ def _scatter(rows: Sequence[Mapping[str, Any]], baseline_accuracy: float) -> str
             altair.Tooltip("bytes:Q", format=","),
         ],
     )
-    line = altair.Chart(altair.Data(values=[{"accuracy": baseline_accuracy}])).mark_rule(strokeDash=[4, 4], color="#888").encode(y="accuracy:Q")
+    line = (
+        altair.Chart(altair.Data(values=[{"accuracy": baseline_accuracy}]))
+        .mark_rule(strokeDash=[4, 4], color="#888")
+        .encode(y=altair.Y("accuracy:Q", scale=scale))
+    )
     chart = (line + points).properties(width="container", height=320)
     chart = chart.configure(background="transparent").configure_axis(labelColor="#888", titleColor="#888", gridColor="#8884", domainColor="#888")
-    return json.dumps(chart.configure_legend(labelColor="#888", titleColor="#888", orient="bottom").configure_view(stroke="#8884").to_dict())
+    return json.dumps(
+        chart.configure_legend(
+            labelColor="#888", titleColor="#888", orient="bottom", direction="vertical", symbolBaseFillColor="#888", symbolBaseStrokeColor="#888"
+        )
+        .configure_view(stroke="#8884")
+        .to_dict()
+    )
+
+
+def _accuracy_domain(rows: Sequence[Mapping[str, Any]], baseline: float) -> list[float]:
+    """At least a percentage point high: on a tighter axis, one flipped image would look like a cliff."""
+    values = [baseline, *(row["accuracy"] for row in rows)]
+    middle, half = (min(values) + max(values)) / 2, max((max(values) - min(values)) * 0.6, _LEAST_ACCURACY_RANGE / 2)
+    return [max(middle - half, 0.0), min(middle + half, 1.0)]
 
 
 def _vega_bundle() -> str:
@@ -103,26 +130,31 @@ def _vega_bundle() -> str:
 
 
 def _flips(parity: Mapping[str, Any], names: Sequence[str], images: np.ndarray, probabilities: FlipProbabilities) -> list[Flip]:
-    """The first flips of each row: broken ones first, they are what one looks for."""
-    seen: dict[int, int] = {}
-    flips = []
+    """One entry a picture and artifact, whatever runtimes it flipped on; broken ones first: they are what one looks for."""
+    place: Counter[int] = Counter()
+    flips: dict[tuple[int, str, int], Flip] = {}
     for flip in parity["flips"]:
-        place = seen[flip["row"]] = seen.get(flip["row"], -1) + 1
-        before, after = probabilities[flip["row"]][place]
+        before, after = probabilities[flip["row"]][place[flip["row"]]]
+        place[flip["row"]] += 1
         row = parity["rows"][flip["row"]]
-        shown = sorted(range(len(names)), key=lambda label: -max(before[label], after[label]))[:3]
-        flips.append(
-            Flip(
-                picture=_data_uri(images[flip["index"]]),
-                index=flip["index"],
-                label=names[flip["label"]],
-                artifact=row["artifact"],
-                runtime=row["runtime"],
-                broken=flip["baseline"] == flip["label"],
-                bars=tuple((names[label], before[label], after[label]) for label in shown),
-            )
+        key = (flip["index"], row["format"], flip["export"])
+        if key in flips:
+            flips[key] = replace(flips[key], runtimes=(*flips[key].runtimes, row["runtime"]))
+            continue
+        shown = sorted((flip["baseline"], flip["export"]), key=lambda label: -label)
+        if flip["label"] not in shown:
+            shown.append(flip["label"])
+        flips[key] = Flip(
+            picture=_data_uri(images[flip["index"]]),
+            index=flip["index"],
+            label=names[flip["label"]],
+            format=row["format"],
+            runtimes=(row["runtime"],),
+            broken=flip["baseline"] == flip["label"],
+            fixed=flip["export"] == flip["label"],
+            bars=tuple((names[label], before[label], after[label]) for label in shown),
         )
-    return sorted(flips, key=lambda flip: not flip.broken)[:MAX_FLIPS]
+    return sorted(flips.values(), key=lambda flip: (not flip.broken, not flip.fixed, flip.index))
 
 
 def _data_uri(image: np.ndarray) -> str:

@@ -171,20 +171,21 @@ def overall_verdict(rows: Sequence[Row]) -> str:
 def _row(reference: Reference, answers: Outputs, margin_pp: float) -> Row:
     identity = {name: getattr(answers, name) for name in ("artifact", "format", "sha256", "runtime", "runtime_version", "kernels", "target")}
     images = len(reference.labels)
+    gates = answers.kernels != "reference"  # slow arbiters of other kernels, not what ships
     if answers.raw is None:
-        return _unjudged(identity, images, answers.claimed, UNSUPPORTED, answers.reason)
+        return _unjudged(identity, images, gates and answers.claimed, UNSUPPORTED, answers.reason)
     if answers.raw.shape != reference.baseline.shape:
-        return _unjudged(identity, images, True, FAIL, f"outputs {list(answers.raw.shape)}, the baseline has {list(reference.baseline.shape)}")
+        return _unjudged(identity, images, gates, FAIL, f"outputs {list(answers.raw.shape)}, the baseline has {list(reference.baseline.shape)}")
+    strange = int((~np.isfinite(answers.raw)).any(axis=1).sum())
+    if strange:
+        return _unjudged(identity, images, gates, FAIL, f"{strange} images give NaN or infinity")
     probabilities = answers.probabilities
-    if not np.isfinite(probabilities).all():
-        return _unjudged(identity, images, True, FAIL, f"{int((~np.isfinite(probabilities)).any(axis=1).sum())} images give NaN or infinity")
     export, baseline = answers.labels, reference.baseline.argmax(axis=1)
     broken, fixed = _flip_counts(reference.labels, baseline, export)
     lower, upper = statistics.tango_interval(broken, fixed, images)
     verdict, reason = decide(broken, fixed, images, margin_pp)
     agree = int((export == baseline).sum())
     error = np.abs(probabilities - reference.baseline)
-    gates = answers.kernels != "reference"  # slow arbiters of other kernels, not what ships
     return Row(
         **identity,
         images=images,
@@ -254,9 +255,16 @@ def _agreement_matrix(reference: Reference, ran: Sequence[tuple[int, Outputs]]) 
     """Share of images on which each pair of forms gives the same top-1."""
     forms = {"baseline": reference.baseline.argmax(axis=1)}
     forms |= {name: probabilities.argmax(axis=1) for name, probabilities in reference.stages.items()}
-    forms |= {f"{answers.artifact} on {answers.runtime}": answers.labels for _, answers in ran}
+    forms |= {_form(answers): answers.labels for _, answers in ran}
     values = [[float((a == b).mean()) for b in forms.values()] for a in forms.values()]
     return {"names": list(forms), "values": values}
+
+
+def _form(answers: Outputs) -> str:
+    """What tells this row from all others."""
+    kernels = "" if answers.kernels == "default" else f" ({answers.kernels} kernels)"
+    target = "" if answers.target == "local" else f" at {answers.target}"
+    return f"{answers.artifact} on {answers.runtime}{kernels}{target}"
 
 
 def _per_class(reference: Reference, ran: Sequence[tuple[int, Outputs]]) -> list[dict[str, Any]]:

@@ -89,7 +89,7 @@ def images_to_decide(broken: int, fixed: int, n: int, margin: float) -> int | No
         low, high = high, high * 2
         if high > _MOST_IMAGES:
             return None
-    while high - low > max(1, low // 50):
+    while high - low > max(1, low // 500):
         middle = (low + high) // 2
         if _decided_share(broken / n, fixed / n, middle, margin) < POWER:
             low = middle

@@ -47,8 +47,10 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def _classify(options: argparse.Namespace) -> int:
     from edge_runtime.classifier import Classifier
+    from edge_runtime.native_output import silenced
 
-    classifier = Classifier.load(options.model, options.runtime, options.threads)
+    with silenced(2):
+        classifier = Classifier.load(options.model, options.runtime, options.threads)
     for path in options.images:
         prediction = classifier.predict_file(path)
         probabilities = prediction.probabilities[0]

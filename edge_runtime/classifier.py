@@ -67,6 +67,10 @@ class Classifier:
     def __init__(self, model: OpenModel) -> None:
         self.model = model
         self.metadata = model.metadata or _assumed_metadata(model)
+        if model.output.shape[1:] != (len(self.metadata.class_names),):
+            raise InputError(
+                f"The model answers {list(model.output.shape)}, its metadata names {len(self.metadata.class_names)} classes: export it again."
+            )
         self.encode = input_encoder(model.input, self.metadata.preprocessing)
 
     @classmethod

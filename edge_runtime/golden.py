@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_runtime.arrays import read_npz
 from edge_runtime.classifier import Classifier
 from edge_runtime.errors import InputError
 
@@ -28,19 +29,17 @@ class GoldenVectors:
     labels: np.ndarray
     outputs: dict[str, np.ndarray]
 
-    def save(self, path: Path) -> None:
-        arrays = {f"outputs/{name}": values for name, values in self.outputs.items()}
-        with path.open("wb") as file:
-            np.savez_compressed(file, images=self.images, labels=self.labels, **arrays)
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """What the `.golden.npz` beside the artifacts holds."""
+        return {"images": self.images, "labels": self.labels, **{f"outputs/{name}": self.outputs[name] for name in sorted(self.outputs)}}
 
     @classmethod
     def load(cls, path: Path) -> GoldenVectors:
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                outputs = {name.removeprefix("outputs/"): arrays[name] for name in arrays.files if name.startswith("outputs/")}
-                return cls(arrays["images"], arrays["labels"], outputs)
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise InputError(f"Cannot read golden vectors {path} ({error}): export the model again.") from None
+        arrays = read_npz(path, "export the model again, it writes the golden vectors too")
+        if not {"images", "labels"} <= set(arrays):
+            raise InputError(f"{path} holds no golden vectors: give the .golden.npz beside the model.")
+        outputs = {name.removeprefix("outputs/"): values for name, values in arrays.items() if name.startswith("outputs/")}
+        return cls(arrays["images"], arrays["labels"], outputs)
 
 
 def choose_golden(probabilities: np.ndarray, labels: np.ndarray, count: int = COUNT) -> np.ndarray:

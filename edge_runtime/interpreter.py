@@ -106,19 +106,25 @@ def model_suffix(content: bytes, name: str) -> str:
     """ ".tflite" or ".onnx", told by the bytes, not by the file's name. InputError for anything else."""
     if content[4:8] == b"TFL3":
         return ".tflite"
-    if content[:1] == b"\x08" and 3 <= content[1] <= 20 and len(content) > 64:  # protobuf: ir_version comes first
+    if len(content) > 64 and content[:1] == b"\x08" and 3 <= content[1] <= 20:  # protobuf: ir_version comes first
         return ".onnx"
     raise InputError(f"{name} is neither a TFLite nor an ONNX model.")
+
+
+def find_runtime(name: str) -> Runtime:
+    """The runtime called `name`; InputError with the nearest name when there is none."""
+    if name not in RUNTIMES:
+        raise unknown_name("runtime", name, RUNTIMES)
+    return RUNTIMES[name]
 
 
 def choose_runtime(name: str, suffix: str) -> Runtime:
     """The runtime called `name`, or the first installed one that opens `suffix` files for "auto"."""
     if name != "auto":
-        if name not in RUNTIMES:
-            raise unknown_name("runtime", name, RUNTIMES)
-        if RUNTIMES[name].suffix != suffix:
-            raise UnsupportedModelError(f"{name} opens {RUNTIMES[name].suffix} files, this is a {suffix} file.")
-        return RUNTIMES[name]
+        runtime = find_runtime(name)
+        if runtime.suffix != suffix:
+            raise UnsupportedModelError(f"{name} opens {runtime.suffix} files, this is a {suffix} file.")
+        return runtime
     able = [runtime for runtime in RUNTIMES.values() if runtime.suffix == suffix]
     for runtime in able:
         if runtime.installed:

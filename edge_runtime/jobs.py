@@ -26,7 +26,7 @@ import numpy as np
 from edge_runtime.classifier import Classifier
 from edge_runtime.errors import EdgeproofError, InputError, unknown_name
 from edge_runtime.golden import GoldenVectors, self_test
-from edge_runtime.interpreter import RUNTIMES, import_runtime, open_model
+from edge_runtime.interpreter import find_runtime, import_runtime, open_model
 from edge_runtime.timing import TimedModel, peak_memory_bytes
 
 Job = Mapping[str, Any]
@@ -89,7 +89,7 @@ def selftest_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
 
 def doctor_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
     """Does this runtime import here, and which version is it?"""
-    runtime = RUNTIMES[job["runtime"]]
+    runtime = find_runtime(job["runtime"])
     import_runtime(runtime)
     return {
         "runtime": runtime.name,
@@ -136,6 +136,8 @@ def serve_job(stdin: IO[str] = sys.stdin) -> int:
 
     try:
         job = json.loads(stdin.readline())
+        if not isinstance(job, dict):
+            raise InputError("A job is one line of JSON, an object.")
         if job.get("job") not in JOBS:
             raise unknown_name("job", str(job.get("job")), JOBS)
         emit({"event": "result", **JOBS[job["job"]](job, emit, (json.loads(line) for line in stdin))})

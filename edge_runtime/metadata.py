@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
@@ -49,9 +50,15 @@ class ModelMetadata:
 
 
 def read_tflite_metadata(model: bytes) -> ModelMetadata | None:
-    """Metadata of a `.tflite`, or None when it carries none (somebody else's model)."""
+    """Metadata of a `.tflite`, or None when it carries none (somebody else's model).
+
+    InputError when the entry is there but damaged: going on with assumed labels and scaling would answer wrongly without a word.
+    """
+    if ENTRY.encode() not in model:  # zip headers hold names as they are
+        return None
     try:
         with zipfile.ZipFile(io.BytesIO(model)) as archive:
-            return ModelMetadata.from_json(archive.read(ENTRY).decode())
-    except (zipfile.BadZipFile, KeyError):
-        return None
+            text = archive.read(ENTRY).decode()
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError, ValueError) as error:
+        raise InputError(f"The model's edgeproof metadata is damaged ({error}): export the model again.") from None
+    return ModelMetadata.from_json(text)

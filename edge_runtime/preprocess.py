@@ -83,8 +83,10 @@ class Preprocessing:
         path = Path(path)
         if path.suffix.lower() == ".npy":
             return self._load_npy(path)
-        from PIL import Image, UnidentifiedImageError  # only pictures need Pillow
-
+        try:
+            from PIL import Image, UnidentifiedImageError  # only pictures need Pillow
+        except ModuleNotFoundError:
+            raise InputError(f"Reading {path} needs Pillow: pip install 'edgeproof[image]', or give uint8 pixels as .npy.") from None
         try:
             with Image.open(path) as picture:
                 return self.fit(picture)
@@ -97,6 +99,8 @@ class Preprocessing:
         """An open Pillow picture to uint8 [H, W, C]: colour, then size."""
         from PIL import Image
 
+        if picture.mode.startswith("I"):  # 16-bit grey: Pillow would clip it at 255; take the high byte, as it does of 16-bit colour
+            picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
         if picture.mode in ("RGBA", "LA", "PA", "P"):  # show transparency as white paper, not as whatever colour lies below it
             picture = picture.convert("RGBA")
             picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
@@ -107,14 +111,18 @@ class Preprocessing:
 
     def _load_npy(self, path: Path) -> np.ndarray:
         try:
-            pixels = np.load(path, allow_pickle=False)
+            with path.open("rb") as file:
+                pixels = np.lib.format.read_array(file, allow_pickle=False)
         except FileNotFoundError:
             raise InputError(f"No such image: {path}.") from None
-        except (OSError, ValueError, EOFError) as error:
+        except Exception as error:  # on a damaged header numpy lets through whatever its tokenizer raises
             raise InputError(f"Cannot read {path} as an array ({_first_line(error)}): save uint8 pixels with numpy.save.") from None
         if pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape == self.shape):
             pixels = pixels[np.newaxis]
-        return self.as_batch(pixels)[0]
+        batch = self.as_batch(pixels)
+        if len(batch) != 1:
+            raise InputError(f"{path} holds {len(batch)} images: save each to a file of its own.")
+        return batch[0]
 
 
 def _first_line(error: Exception) -> str:

@@ -32,5 +32,6 @@ class Quantization:
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities float32 [N, classes] of logits [N, classes]."""
-    shifted = np.exp(logits.astype(np.float32) - logits.max(axis=-1, keepdims=True))
+    logits = logits.astype(np.float32)
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return shifted / shifted.sum(axis=-1, keepdims=True)

@@ -6,12 +6,12 @@ import contextlib
 import json
 import logging
 import os
-import sys
 import time
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from edge_runtime.native_output import silenced
 from edge_runtime.progress import Progress
 
 _PLAIN_SECONDS = 15.0  # between progress lines in a log
@@ -89,25 +89,11 @@ class Console:
         if self.verbose:
             yield
             return
-        sys.stdout.flush()
-        sys.stderr.flush()
-        kept = os.dup(1), os.dup(2)
-        sink = os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.dup2(sink, 1)
-            os.dup2(sink, 2)
-            for name in ("tensorflow", "absl", "tf2onnx", "root"):
-                logging.getLogger(None if name == "root" else name).setLevel(logging.ERROR)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                yield
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os.dup2(kept[0], 1)
-            os.dup2(kept[1], 2)
-            for descriptor in (*kept, sink):
-                os.close(descriptor)
+        for name in (None, "tensorflow", "absl", "tf2onnx"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        with silenced(1, 2), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
 
 
 def _width(descriptor: int) -> int | None:

@@ -16,7 +16,8 @@ from edgeproof.stages.judging import judge_parity
 from edgeproof.stages.quantize import fold_and_fine_tune
 from edgeproof.stages.showing import build_dashboard, summary
 from edgeproof.workspace import Workspace
-from export.formats import formats_of
+from export.formats import choose_formats
+from train.recipes import find_recipe
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ def run(workspace: Workspace, console: Console, options: Options) -> Outcome:
     """Every stage in order. Raises the error tree; formats that fail are reported in the outcome."""
     begin = time.perf_counter()
     make_baseline(workspace, console, options)
-    fold_and_fine_tune(workspace, console, epochs=options.epochs if options.model is None else None)
-    exported = export_formats(workspace, console, formats_of())
+    fold_and_fine_tune(workspace, console, epochs=_fine_tuning_epochs(options))
+    exported = export_formats(workspace, console, choose_formats())
     if not exported["artifacts"]:
         raise EdgeproofError("No format could be exported: " + "; ".join(f"{name}: {reason}" for name, reason in exported["failed"].items()))
     report = judge_parity(workspace, console, margin_pp=options.margin_pp)
@@ -59,6 +60,13 @@ def run(workspace: Workspace, console: Console, options: Options) -> Outcome:
     dashboard = build_dashboard(workspace, console)
     rows, recommendation = summary(workspace)
     return Outcome(report.verdict, rows, recommendation, exported["failed"], dashboard, time.perf_counter() - begin)
+
+
+def _fine_tuning_epochs(options: Options) -> int | None:
+    """--epochs is the training's, if there is one; fine-tuning then never takes longer than its recipe says."""
+    if options.epochs is None or options.model is not None:
+        return options.epochs
+    return min(options.epochs, find_recipe(options.recipe).qat.epochs)
 
 
 def make_baseline(workspace: Workspace, console: Console, options: Options) -> dict[str, object]:

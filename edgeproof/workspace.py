@@ -66,19 +66,17 @@ class Workspace:
     def read_json(self, name: str) -> dict[str, Any]:
         path = self.require(name)
         try:
-            return dict(json.loads(path.read_text()))
+            fields = json.loads(path.read_text())
+            if not isinstance(fields, dict):
+                raise ValueError("not a JSON object")
+            return fields
         except (OSError, ValueError) as error:
             raise InputError(f"Cannot read {path} ({error}): run `{made_by(name)}` again.") from None
 
     def read_arrays(self, name: str) -> dict[str, np.ndarray]:
-        import numpy as np
+        from edge_runtime.arrays import read_npz
 
-        path = self.require(name)
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return dict(arrays)
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"Cannot read {path} ({error}): run `{made_by(name)}` again.") from None
+        return read_npz(self.require(name), f"run `{made_by(name)}` again")
 
     def write_bytes(self, name: str, content: bytes) -> Path:
         """Write beside, flush to disk, rename: a reader sees the old file or the new one, never a part."""
@@ -86,18 +84,18 @@ class Workspace:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.chmod(temporary, 0o644)
+                os.replace(temporary, path)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
         except OSError as error:
-            raise InputError(f"Cannot write to {path.parent}: {error.strerror}.") from None
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+            raise InputError(f"Cannot write {path}: {error.strerror}.") from None
         return path
 
     def write_text(self, name: str, text: str) -> Path:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from edge_runtime.errors import unknown_name
+from edge_runtime.errors import InputError, unknown_name
 
 FOLDED, QAT = "folded", "qat"  # the models an artifact can be made from
 
@@ -60,6 +60,11 @@ class Format:
     convert: Callable[[Sources], bytes]
 
     @property
+    def kind(self) -> str:
+        """What the command line calls it within its family: "int8" for "tflite-int8"."""
+        return self.name.removeprefix(f"{self.family}-")
+
+    @property
     def suffix(self) -> str:
         return f".{self.family}"
 
@@ -80,13 +85,18 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def find_format(name: str) -> Format:
-    """The format called `name`; InputError with the nearest name when there is none."""
-    if name not in FORMATS:
-        raise unknown_name("format", name, FORMATS)
-    return FORMATS[name]
+FAMILIES = ("tflite", "onnx")
 
 
-def formats_of(family: str | None = None) -> list[Format]:
-    """Every format, or those of one family ("tflite" or "onnx")."""
-    return [format for format in FORMATS.values() if family in (None, format.family)]
+def choose_formats(family: str = "all", kinds: Sequence[str] = ()) -> list[Format]:
+    """The formats of one family, or of all; only those of `kinds` ("int8", "float32") if any are given.
+
+    Raises InputError with the nearest name for a family that does not exist, and for a kind that the family lacks.
+    """
+    if family not in (*FAMILIES, "all"):
+        raise unknown_name("format", family, (*FAMILIES, "all", *FORMATS))
+    able = [format for format in FORMATS.values() if family in ("all", format.family)]
+    for kind in kinds:
+        if not any(format.kind == kind for format in able):
+            raise InputError(f"There is no {family} format {kind!r}. Known: {', '.join(format.kind for format in able)}.")
+    return [format for format in able if not kinds or format.kind in kinds]

@@ -7,6 +7,7 @@ quantized by ONNX Runtime with the activation ranges that training learnt.
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from edge_runtime.errors import ModelError
 
 OPSET = 17  # the newest that tf2onnx 1.17 maps well; read by ONNX Runtime since 1.12
 INPUT, OUTPUT = "image", "output"
+_LEAST_RANGE = 1e-6  # a layer that is always zero still needs a scale
 
 
 def convert_float32(model: Any, *, softmax: bool) -> bytes:
@@ -33,7 +35,11 @@ def convert_float32(model: Any, *, softmax: bool) -> bytes:
     signature = [tf.TensorSpec((1, *model.inputs[0].shape[1:]), tf.float32, name=INPUT)]
     proto, _ = tf2onnx.convert.from_function(tf.function(forward), input_signature=signature, opset=OPSET)
     _rename_output(proto.graph)
-    onnx.checker.check_model(proto, full_check=True)  # tf2onnx leaves operators it does not know in the file
+    _renumber_names(proto.graph)
+    try:
+        onnx.checker.check_model(proto, full_check=True)  # tf2onnx leaves operators it does not know in the file
+    except onnx.checker.ValidationError as error:
+        raise ModelError(f"ONNX has no operator for a layer of this model ({str(error).splitlines()[0]}).") from None
     return proto.SerializeToString(deterministic=True)
 
 
@@ -84,11 +90,27 @@ def _rename_output(graph: Any) -> None:
     output.name = OUTPUT
 
 
+def _renumber_names(graph: Any) -> None:
+    """tf2onnx numbers its names ("Squeeze__19") through the life of a process; by order of appearance the same model gives the same bytes."""
+    numbers: dict[str, str] = {}
+
+    def renumber(name: str) -> str:
+        return re.sub(r"(?<=__)\d+", lambda number: numbers.setdefault(number[0], str(len(numbers))), name)
+
+    for node in graph.node:
+        node.name = renumber(node.name)
+        node.input[:] = [renumber(name) for name in node.input]
+        node.output[:] = [renumber(name) for name in node.output]
+    for tensor in (*graph.initializer, *graph.value_info):
+        tensor.name = renumber(tensor.name)
+    graph.doc_string = ""  # holds the number of TensorFlow's function
+
+
 def _overrides(graph: Any, ranges: Mapping[str, tuple[float, float]]) -> dict[str, list[dict[str, Any]]]:
     """Each learnt range as the scale and zero point of the tensor that its Keras layer became. ModelError when a layer is not found."""
     overrides: dict[str, list[dict[str, Any]]] = {}
     for layer, (low, high) in ranges.items():
-        scale = np.float32((high - low) / 255)
+        scale = np.float32(max(high - low, _LEAST_RANGE) / 255)
         zero_point = np.clip(np.round(-low / scale), 0, 255)
         overrides[_tensor_of(graph, layer)] = [{"scale": np.array(scale, np.float32), "zero_point": np.array(zero_point, np.uint8)}]
     return overrides

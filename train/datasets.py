@@ -12,7 +12,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import struct
-import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,7 +56,7 @@ class Dataset:
         for index, count in enumerate(self.label_counts):
             if count < MIN_IMAGES_PER_CLASS:
                 raise InputError(
-                    f"{self.source}: class {self.class_names[index]!r} has {count} images, at least {MIN_IMAGES_PER_CLASS} are needed to split them."
+                    f"{self.source}: class {self.class_names[index]!r} (of {classes}) has {count} images, at least {MIN_IMAGES_PER_CLASS} are needed."
                 )
 
     @property
@@ -115,35 +114,44 @@ def _size(shape: tuple[int, ...]) -> str:
 def read_npz(path: Path, source: str) -> Dataset:
     """Arrays `images` and `labels`; optional `class_names`."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file:  # ours to close: numpy leaves it open when it is no zip file after all
+            arrays = np.load(file, allow_pickle=False)
+            if isinstance(arrays, np.ndarray):
+                raise ValueError("it holds a single array: numpy.savez writes several, by name")
             missing = {"images", "labels"} - set(arrays.files)
             if missing:
-                raise InputError(f"{path}: no array {sorted(missing)[0]!r} (found {', '.join(arrays.files) or 'none'}).")
-            images, labels = arrays["images"], arrays["labels"]
-            names = tuple(str(name) for name in arrays["class_names"]) if "class_names" in arrays.files else None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"Cannot read {path} as an .npz ({error}).") from None
+                raise InputError(f"{path}: no array {sorted(missing)[0]!r} (found {', '.join(map(repr, arrays.files)) or 'none'}).")
+            images, labels = np.asarray(arrays["images"]), np.asarray(arrays["labels"])  # a member that is no array comes as bytes
+            names = tuple(str(name) for name in np.ravel(arrays["class_names"])) if "class_names" in arrays.files else None
+    except InputError:
+        raise
+    except Exception as error:  # on a damaged file numpy lets through whatever zipfile and its header's tokenizer raise
+        raise InputError(f"Cannot read {path} as an .npz ({_first_line(error)}).") from None
     return _from_arrays(source, images, labels, names)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def read_idx(path: Path, source: str) -> Dataset:
     """An IDX pair (http://yann.lecun.com/exdb/mnist): `…images-idx3-ubyte`, its labels in `…labels-idx1-ubyte` beside it, either gzipped."""
-    labels_path = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
-    if not labels_path.exists():
-        raise InputError(f"{path} has no labels beside it: expected {labels_path.name}.")
+    name = path.name.replace("images", "labels").replace("idx3", "idx1").removesuffix(".gz")
+    labels_path = next((path.with_name(file) for file in (name, f"{name}.gz") if path.with_name(file).is_file()), None)
+    if labels_path is None:
+        raise InputError(f"{path} has no labels beside it: expected {name} or {name}.gz.")
     return _from_arrays(source, _idx_array(path, 3), _idx_array(labels_path, 1), None)
 
 
 def _idx_array(path: Path, dimensions: int) -> np.ndarray:
-    content = path.read_bytes()
     try:
-        content = gzip.decompress(content) if path.suffix == ".gz" else content
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         zero, kind, found = struct.unpack(">HBB", content[:4])
         shape = struct.unpack(f">{dimensions}I", content[4 : 4 + 4 * dimensions])
         if (zero, kind, found) != (0, 8, dimensions):
             raise ValueError("not an IDX file of bytes")
         return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
-    except (struct.error, ValueError, OSError, EOFError) as error:
+    except (struct.error, zlib.error, ValueError, OSError, EOFError) as error:
         raise InputError(f"Cannot read {path} as IDX ({error}).") from None
 
 
@@ -170,8 +178,8 @@ def _picture_shape(path: Path) -> tuple[int, int, int]:
     try:
         with Image.open(path) as picture:
             return picture.height, picture.width, 1 if picture.mode in ("1", "L", "I;16") else 3
-    except (UnidentifiedImageError, OSError) as error:
-        raise InputError(f"Cannot read {path} as a picture ({error}).") from None
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"Cannot read {path} as a picture ({_first_line(error)}).") from None
 
 
 def _from_arrays(source: str, images: np.ndarray, labels: np.ndarray, names: tuple[str, ...] | None) -> Dataset:
@@ -183,5 +191,8 @@ def _from_arrays(source: str, images: np.ndarray, labels: np.ndarray, names: tup
 
 
 def numbered_classes(labels: np.ndarray) -> tuple[str, ...]:
-    """Names "0".."k" where only numbers are known: up to the largest label, which `Dataset` then checks for gaps."""
-    return tuple(str(index) for index in range(int(labels.max(initial=0)) + 1))
+    """Names "0".."k" where only numbers are known: up to the largest label, which `Dataset` then checks for gaps.
+
+    labels int64 [N]. A label of N or more leaves a gap for certain: no need to name each class up to it.
+    """
+    return tuple(str(index) for index in range(min(int(labels.max(initial=0)), len(labels)) + 1))

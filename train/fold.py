@@ -28,8 +28,9 @@ TOLERANCE = 1e-4  # of the output range; float32 rounding of the seed network gi
 
 _TRAINING_ONLY = (
     "Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "ActivityRegularization",
-    "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomContrast", "RandomBrightness", "RandomCrop",
+    "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomContrast", "RandomBrightness",
 )  # fmt: skip
+# Not RandomCrop: at inference it still crops, from the centre.
 _COMMUTES = ("Flatten", "AveragePooling2D", "GlobalAveragePooling2D")
 _COMMUTES_IF_POSITIVE = ("MaxPooling2D", "GlobalMaxPooling2D")
 
@@ -53,12 +54,18 @@ class Folded:
 def fold(model: Any) -> Folded:
     """Remove every BatchNorm, Rescaling, training-only layer and the final softmax; merge ReLU layers into what they follow.
 
+    Linear layers are left with no activation but ReLU, and a SeparableConv2D is split into the two it is made of.
+
     model: a tf_keras Sequential or Functional classifier, left as it is. Raises ModelError for what cannot be folded.
     """
     graph = Graph.of(model)
     for name in [node.name for node in graph.nodes.values() if _is_identity(node)]:
         graph.remove(name)
     _strip_softmax(graph)
+    for node in [node for node in graph.nodes.values() if node.kind == "SeparableConv2D"]:
+        _split_separable(graph, node)
+    for node in list(graph.nodes.values()):
+        _split_activation(graph, node)
     steps = []
     for node in list(graph.nodes.values()):
         affine = _affine(node)
@@ -88,19 +95,51 @@ def _strip_softmax(graph: Graph) -> None:
         last.config["activation"] = "linear"
 
 
+def _split_separable(graph: Graph, node: Node) -> None:
+    """A SeparableConv2D as DepthwiseConv2D and 1×1 Conv2D: the 8-bit quantizer would split it itself, under names nobody knows."""
+    depthwise, *pointwise = node.weights
+    second = {field: node.config[field] for field in ("filters", "use_bias", "activation", "data_format")}
+    first = {field: node.config[field] for field in ("kernel_size", "strides", "padding", "dilation_rate", "depth_multiplier", "data_format")}
+    graph.insert_after(node, "Conv2D", {"kernel_size": [1, 1], **second}, pointwise, node.channels)
+    graph.replace(node.name, "DepthwiseConv2D", {"use_bias": False, "activation": "linear", **first}, [depthwise])
+    node.channels = depthwise.shape[-2] * depthwise.shape[-1]
+
+
+def _split_activation(graph: Graph, node: Node) -> None:
+    """A linear layer's activation as a layer of its own, unless it is ReLU.
+
+    Inside a layer, tensorflow-model-optimization 0.8.1 refuses relu6, and quantizes what enters tanh, sigmoid and gelu by a range that
+    `train.qat` cannot observe there: it would stay at ±6.
+    """
+    activation = node.config.get("activation", "linear")
+    if node.kind in _LINEAR_BEFORE and isinstance(activation, str) and activation not in ("linear", "relu"):
+        node.config["activation"] = "linear"
+        graph.insert_after(node, "Activation", {"activation": activation}, [], node.channels)
+
+
 def _merge_relu(graph: Graph) -> None:
-    """Make a ReLU layer the activation of the linear layer before it.
+    """Make a ReLU layer the activation of the linear layer before it, and ReLU(6) an Activation layer.
 
     tensorflow-model-optimization 0.8.1 gives a layer that a ReLU layer follows no quantizer at all, not even for its weights
-    (LayerReLUQuantize), so that fine-tuning would not see the rounding it is there for.
+    (LayerReLUQuantize), so that fine-tuning would not see the rounding it is there for. It takes relu6 as an Activation layer only.
     """
     for node in list(graph.nodes.values()):
-        plain = node.kind == "ReLU" and node.config["max_value"] is None and not node.config["negative_slope"] and not node.config["threshold"]
-        if plain or (node.kind == "Activation" and node.config["activation"] == "relu"):
-            source = _linear_before(graph, node)
-            if source is not None and source.kind in _LINEAR_AFTER:
-                source.config["activation"] = "relu"
-                graph.remove(node.name)
+        kind = _relu_kind(node)
+        source = _linear_before(graph, node) if kind == "relu" else None
+        if source is not None:
+            source.config["activation"] = "relu"
+            graph.remove(node.name)
+        elif kind == "relu6":
+            graph.replace(node.name, "Activation", {"activation": "relu6"}, [])
+
+
+def _relu_kind(node: Node) -> str:
+    """What a node does, of "relu", "relu6" and "" for everything else."""
+    if node.kind == "Activation" and node.config["activation"] == "relu":
+        return "relu"
+    if node.kind != "ReLU" or node.config["negative_slope"] or node.config["threshold"]:
+        return ""
+    return {None: "relu", 6.0: "relu6"}.get(node.config["max_value"], "")
 
 
 def _affine(node: Node) -> Affine | None:
@@ -140,11 +179,13 @@ def _fold_one(graph: Graph, node: Node, affine: Affine) -> str:
     if node.rank != 4:
         raise ModelError(f"{node.kind} {node.name!r} cannot be folded: put it directly after the Dense layer before it, ahead of the activation.")
     kernel = affine.scale.astype(np.float32).reshape(1, 1, -1, 1)
-    graph.replace(node.name, "DepthwiseConv2D", {"kernel_size": [1, 1], "use_bias": True}, [kernel, affine.offset.astype(np.float32)])
+    graph.replace(
+        node.name, "DepthwiseConv2D", {"kernel_size": [1, 1], "use_bias": True, "activation": "linear"}, [kernel, affine.offset.astype(np.float32)]
+    )
     return f"{node.name}: became a 1×1 depthwise convolution"
 
 
-_LINEAR_BEFORE = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose", "Dense")
+_LINEAR_BEFORE = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "Dense")
 _LINEAR_AFTER = ("Conv2D", "DepthwiseConv2D", "Dense")
 
 
@@ -195,13 +236,11 @@ def _into_layer_after(node: Node, affine: Affine) -> None:
 
 
 def _kernel_and_bias(node: Node) -> tuple[np.ndarray, np.ndarray]:
-    """The kernel that makes the output channels, and the bias (zeros where the layer has none), both float64."""
-    bias = node.weights[-1] if node.config["use_bias"] else np.zeros(node.channels)
-    kernel = node.weights[-2] if node.config["use_bias"] else node.weights[-1]
+    """The kernel, and the bias (zeros where the layer has none), both float64."""
+    kernel, bias = node.weights if node.config["use_bias"] else (node.weights[0], np.zeros(node.channels))
     return kernel.astype(np.float64), bias.astype(np.float64)
 
 
 def _set_weights(node: Node, kernel: np.ndarray, bias: np.ndarray) -> None:
-    others = node.weights[: -2 if node.config["use_bias"] else -1]
     node.config["use_bias"] = True
-    node.weights = [*others, kernel.astype(np.float32), bias.astype(np.float32)]
+    node.weights = [kernel.astype(np.float32), bias.astype(np.float32)]

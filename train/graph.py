@@ -45,13 +45,14 @@ class Graph:
         config = functional.get_config()
         nodes = {}
         for entry in config["layers"]:
+            inputs = _inputs(entry)  # first: a layer that is used twice may have no single output shape
             layer = functional.get_layer(entry["name"])
             _, *shape = layer.output_shape[0] if isinstance(layer.output_shape, list) else layer.output_shape
             nodes[entry["name"]] = Node(
                 name=entry["name"],
                 kind=entry["class_name"],
                 config=dict(entry["config"]),
-                inputs=_inputs(entry),
+                inputs=inputs,
                 weights=layer.get_weights(),
                 channels=int(shape[-1]),
                 rank=len(shape) + 1,
@@ -75,6 +76,15 @@ class Graph:
         node = self.nodes[name]
         node.kind, node.config, node.weights = kind, {"name": name, **config}, weights
         node.entry = {"name": name}
+
+    def insert_after(self, source: Node, kind: str, config: dict[str, Any], weights: list[np.ndarray], channels: int) -> None:
+        """Put a layer, called source_kind, behind another: whoever read that one reads it instead."""
+        name = f"{source.name}_{kind.lower()}"
+        for reader in self.consumers(source.name):
+            reader.inputs = [name if read == source.name else read for read in reader.inputs]
+        self.nodes[name] = Node(name, kind, {"name": name, **config}, [source.name], weights, channels, source.rank, {"name": name})
+        if self.output == source.name:
+            self.output = name
 
     def build(self) -> Any:
         """The Keras model of this graph, with these weights."""

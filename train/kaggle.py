@@ -14,6 +14,8 @@ from train.datasets import Dataset, numbered_classes
 if TYPE_CHECKING:
     import pandas as pd
 
+_LARGEST = 2**53  # whole numbers above it are not exact in a column of floats, and may not fit into int64
+
 
 def read_train_csv(path: Path, source: str) -> Dataset:
     """`label,pixel0,…`: one row an image, pixels 0..255, a square number of them. InputError names the column or row at fault."""
@@ -40,22 +42,11 @@ def submission_text(labels: np.ndarray) -> str:
     return pd.DataFrame({"ImageId": np.arange(1, len(labels) + 1), "Label": labels}).to_csv(index=False)
 
 
-def overview(dataset: Dataset) -> pd.DataFrame:
-    """One row a class: images, share, mean ink (0..1): what the data looks like before anybody trains on it."""
-    import pandas as pd
-
-    ink = pd.Series(dataset.images.reshape(len(dataset.images), -1).mean(axis=1) / 255)
-    table = pd.DataFrame({"label": dataset.labels, "ink": ink}).groupby("label").agg(images=("ink", "size"), mean_intensity=("ink", "mean"))
-    table["share"] = table["images"] / len(dataset.labels)
-    table.insert(0, "name", [dataset.class_names[label] for label in table.index])
-    return table
-
-
 def _read_table(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, low_memory=False)  # in one piece: by chunks, a column with a wrong value warns as well
     except FileNotFoundError:
         raise InputError(f"No such file: {path}.") from None
     except pd.errors.EmptyDataError:
@@ -82,13 +73,14 @@ def _integers(path: Path, table: pd.DataFrame) -> np.ndarray:
     """The table's numbers as int64; InputError naming the first column and row that hold something else."""
     import pandas as pd
 
+    converted = {}
     for column in table.columns:
         if pd.api.types.is_integer_dtype(table[column]):
             continue
         numbers = pd.to_numeric(table[column], errors="coerce")
-        wrong = np.flatnonzero((numbers.isna() | (numbers % 1 != 0)).to_numpy())
+        wrong = np.flatnonzero((numbers.isna() | (numbers % 1 != 0) | (numbers.abs() > _LARGEST)).to_numpy())
         if len(wrong):
             value = table[column].iloc[wrong[0]]
             raise InputError(f"{path}: {column!r} in row {wrong[0] + 1} is not a whole number: {value!r}.")
-        table = table.assign(**{str(column): numbers})
-    return table.to_numpy().astype(np.int64)
+        converted[str(column)] = numbers
+    return table.assign(**converted).to_numpy().astype(np.int64)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from edge_runtime.errors import InputError, ModelError
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ALLOWED_MODULES = ("keras", "tf_keras", "builtins")
+_ACTIVATION_LAYERS = ("ReLU", "LeakyReLU", "PReLU", "ELU", "ThresholdedReLU")
 _CODE_LAYERS = ("Lambda", "TFSMLayer")
 
 
@@ -60,7 +63,7 @@ def _read_keras_zip(path: Path) -> tuple[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             return str(json.loads(archive.read("metadata.json"))["keras_version"]), json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError, TypeError, ValueError, RuntimeError) as error:  # RuntimeError: encrypted, or nested too deep
         raise InputError(f"{path} is a zip file but not a Keras model ({error}).") from None
 
 
@@ -72,7 +75,7 @@ def _read_hdf5(path: Path) -> tuple[str, Any]:
             if "model_config" not in file.attrs:
                 raise InputError(f"{path} holds weights without a network: save the whole model with model.save().")
             return str(file.attrs.get("keras_version", "")), json.loads(file.attrs["model_config"])
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is a damaged HDF5 file ({_first_sentence(error)}).") from None
 
 
@@ -86,12 +89,14 @@ def _refuse_code(path: Path, config: Any) -> None:
 
 
 def _objects(config: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(config, dict):
-        yield config
-        config = list(config.values())
-    if isinstance(config, list):
-        for value in config:
-            yield from _objects(value)
+    waiting = [config]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            yield value
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
 
 
 def _first_sentence(error: Exception) -> str:
@@ -100,8 +105,9 @@ def _first_sentence(error: Exception) -> str:
 
 def model_shape(model: Any) -> tuple[tuple[int, int, int], int]:
     """((H, W, C), classes) of an image classifier; ModelError when the model is something else."""
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ModelError(f"Expected one input and one output, got {len(model.inputs)} and {len(model.outputs)}: not a classifier.")
+    inputs, outputs = len(model.inputs or []), len(model.outputs or [])  # None in a network that was never given an input size
+    if (inputs, outputs) != (1, 1):
+        raise ModelError(f"Expected one input and one output, got {inputs} and {outputs}: not a classifier.")
     _, *image = model.inputs[0].shape
     _, *answer = model.outputs[0].shape
     if len(image) != 3 or None in image or image[2] not in (1, 3) or len(answer) != 1 or not answer[0] or answer[0] < 2:
@@ -111,9 +117,12 @@ def model_shape(model: Any) -> tuple[tuple[int, int, int], int]:
 
 def check_head(model: Any) -> None:
     """ModelError unless the last activation is softmax or none: only those two can be compared as probabilities."""
-    activation = getattr(getattr(model.layers[-1], "activation", None), "__name__", "linear")
+    last = model.layers[-1]
+    activation = (
+        type(last).__name__ if type(last).__name__ in _ACTIVATION_LAYERS else getattr(getattr(last, "activation", None), "__name__", "linear")
+    )
     if activation not in ("softmax", "linear"):
-        raise ModelError(f"The last layer {model.layers[-1].name!r} ends in {activation}: edgeproof judges one-of-N classifiers (softmax or logits).")
+        raise ModelError(f"The last layer {last.name!r} ends in {activation}: edgeproof judges one-of-N classifiers (softmax or logits).")
 
 
 def model_bytes(model: Any, suffix: str) -> bytes:
@@ -124,7 +133,9 @@ def model_bytes(model: Any, suffix: str) -> bytes:
     os.close(handle)
     try:
         if suffix == ".h5":
-            tf_keras.models.save_model(model, name, include_optimizer=False)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")  # on purpose: see train.qat.load_qat
+                tf_keras.models.save_model(model, name, include_optimizer=False)
         else:  # a .keras always takes the optimizer along: a clone has none
             bare = tf_keras.models.clone_model(model)
             bare.set_weights(model.get_weights())

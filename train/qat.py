@@ -20,10 +20,14 @@ INPUT = "input"  # the key of the input tensor's range
 
 _PREFIX = "quant_"  # what the library puts before a layer's name
 
+# The activations the 8-bit quantizer knows inside a layer; as a layer of its own (Activation) also relu6.
+_ACTIVATIONS = ("linear", "relu", "softmax", "sigmoid", "tanh", "swish", "gelu")
+
 _REMEDIES = {
     "BatchNormalization": "fold it first (edgeproof does, where the channel axis is last)",
     "Normalization": "move it into the preprocessing (--preprocess)",
     "Resizing": "resize before the model: the preprocessing contract does it",
+    "RandomCrop": "crop before the model: this layer crops at inference too",
     "ELU": "use ReLU",
     "PReLU": "use ReLU or LeakyReLU",
     "LayerNormalization": "use BatchNormalization, which folds away",
@@ -40,9 +44,17 @@ def preflight(model: Any) -> list[str]:
     problems = []
     for layer in model.layers:
         kind = type(layer).__name__
+        activation = _activation(layer)
         if kind != "InputLayer" and not registry.supports(layer):
             problems.append(f"{layer.name} ({kind}): {_REMEDIES.get(kind, 'replace it by a standard convolution, dense, pooling or ReLU layer')}")
+        elif activation not in _ACTIVATIONS and (kind, activation) != ("Activation", "relu6"):
+            problems.append(f"{layer.name} ({kind}): activation {activation}: use relu, or a ReLU(6) or LeakyReLU layer")
     return problems
+
+
+def _activation(layer: Any) -> str:
+    activation = getattr(layer, "activation", None)
+    return "linear" if activation is None else getattr(activation, "__name__", type(activation).__name__)
 
 
 def quantize_aware(folded: Any, calibration: np.ndarray, contract: Preprocessing) -> Any:
@@ -56,6 +68,7 @@ def quantize_aware(folded: Any, calibration: np.ndarray, contract: Preprocessing
     from tensorflow_model_optimization.python.core.quantization.keras import quantize
 
     model = quantize.quantize_model(folded)
+    model(contract.normalize(calibration[:1]), training=True)  # the library's own way of setting the ranges of the weights
     _set_ranges(model, observed_ranges(folded, calibration, contract))
     return model
 
@@ -84,11 +97,9 @@ def float_twin(model: Any, folded: Any) -> Any:
     import tf_keras
 
     twin = tf_keras.models.clone_model(folded)
-    for layer in model.layers:
-        inner = getattr(layer, "layer", None)
-        if inner is not None and inner.get_weights():
-            target = twin.get_layer(inner.name)
-            kept = {weight.name.split("/")[-1]: weight.numpy() for weight in [*inner.weights, *layer.weights]}
+    for target in twin.layers:
+        if target.weights:
+            kept = {weight.name.split("/")[-1]: weight.numpy() for weight in model.get_layer(_PREFIX + target.name).weights}
             target.set_weights([kept[weight.name.split("/")[-1]] for weight in target.weights])
     return twin
 

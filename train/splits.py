@@ -48,9 +48,9 @@ def stratified_split(labels: np.ndarray, seed: int) -> Split:
     training, validation = train_test_split(everything, test_size=VALIDATION_SHARE, stratify=labels, random_state=seed)
     classes = len(np.unique(labels))
     fit, selection = train_test_split(training, test_size=max(SELECTION_SHARE, classes / len(training)), stratify=labels[training], random_state=seed)
-    calibration = fit
-    if len(fit) > CALIBRATION_IMAGES + classes:
-        calibration, _ = train_test_split(fit, train_size=CALIBRATION_IMAGES, stratify=labels[fit], random_state=seed)
+    calibration, wanted = fit, max(CALIBRATION_IMAGES, classes)
+    if len(fit) >= wanted + classes:  # neither side of a stratified cut may be smaller than the number of classes
+        calibration, _ = train_test_split(fit, train_size=wanted, stratify=labels[fit], random_state=seed)
     split = Split(seed, *(np.sort(part) for part in (fit, selection, calibration, validation)))
     _check_disjoint(split, len(labels))
     return split

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree as xml
+
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # XML has no way to write them; interpreters' messages may hold them
 
 
 def junit_xml(parity: Mapping[str, Any]) -> str:
@@ -16,7 +19,7 @@ def junit_xml(parity: Mapping[str, Any]) -> str:
         if row["verdict"] == "PASS":
             continue
         kind = "failure" if row["gates"] else "skipped"
-        xml.SubElement(case, kind, message=f"{row['verdict']}: {row['reason']}")
+        xml.SubElement(case, kind, message=_UNPRINTABLE.sub("", f"{row['verdict']}: {row['reason']}"))
     suite.set("failures", str(len(suite.findall("testcase/failure"))))
     suite.set("skipped", str(len(suite.findall("testcase/skipped"))))
     xml.indent(suite)

@@ -12,7 +12,8 @@ from edgeproof.console import Console
 from edgeproof.stages.project import dataset_facts, versions
 from edgeproof.workspace import Workspace, file_sha256
 from train.datasets import Dataset, load_dataset
-from train.recipes import find_recipe
+from train.overview import overview
+from train.recipes import Recipe, find_recipe
 from train.splits import Split, stratified_split
 
 if TYPE_CHECKING:
@@ -28,17 +29,30 @@ def train_baseline(workspace: Workspace, console: Console, *, recipe: str, sourc
     dataset = load_dataset(source)
     split = stratified_split(dataset.labels, seed)
     contract = Preprocessing.named("unit", dataset.shape)
-    console.say(
-        f"{dataset.source}: {len(dataset.labels):,} images {contract.height}×{contract.width}×{contract.channels}, {len(dataset.class_names)} classes"
-    )
+    _introduce(console, dataset)
     with console.natives_silenced():
         from train.fit import fit
 
         with console.progress(f"Training {recipe}") as progress:
-            model = chosen.build(contract.shape, len(dataset.class_names))
+            model = _build(chosen, contract, len(dataset.class_names))
             history = fit(model, dataset, split, contract, settings, seed=seed, progress=progress)
         facts = {"name": recipe, "recipe": recipe, "model": None, "output": "logits", "settings": asdict(settings)}
         return _keep(workspace, console, model, dataset, split, contract, facts, history)
+
+
+def _introduce(console: Console, dataset: Dataset) -> None:
+    """The overview in two lines: what there is, and how much of each class."""
+    height, width, channels = dataset.shape
+    console.say(f"{dataset.source}: {len(dataset.labels):,} images {height}×{width}×{channels}, {len(dataset.class_names)} classes")
+    console.say(", ".join(f"{name}: {count:,}" for name, count in zip(dataset.class_names, dataset.label_counts, strict=True)))
+
+
+def _build(recipe: Recipe, contract: Preprocessing, classes: int) -> Any:
+    try:
+        return recipe.build(contract.shape, classes)
+    except ValueError as error:  # Keras: a convolution larger than what is left of the picture
+        reason = str(error).splitlines()[0]
+        raise InputError(f"Recipe {recipe.name!r} cannot take pictures of {contract.height}×{contract.width} ({reason}).") from None
 
 
 def adopt_baseline(
@@ -57,6 +71,7 @@ def adopt_baseline(
             if len(dataset.class_names) != classes:
                 raise InputError(f"{model_path} tells {classes} classes apart, {source} has {len(dataset.class_names)}.")
             split = stratified_split(dataset.labels, seed)
+        _introduce(console, dataset)
         facts = {
             "name": model_path.stem,
             "recipe": None,
@@ -111,7 +126,7 @@ def _keep(
         "versions": versions(),
     }
     path = workspace.write_bytes("baseline.keras", baseline)
-    workspace.write_json("dataset.json", dataset_facts(dataset, split, contract))
+    workspace.write_json("dataset.json", {**dataset_facts(dataset, split, contract), "overview": overview(dataset).to_dict("records")})
     workspace.write_arrays("validation.npz", {"images": images, "labels": labels, "baseline_probabilities": probabilities})
     for name, picture in figures.items():
         workspace.write_bytes(f"figures/{name}.png", picture)

@@ -135,8 +135,7 @@ def _keep(
     workspace.forget_after("export")
     for name, content in contents.items():
         workspace.write_bytes(f"artifacts/{name}", content)
-    golden_arrays = {"images": golden.images, "labels": golden.labels, **{f"outputs/{name}": raw for name, raw in golden.outputs.items()}}
-    golden_path = workspace.write_arrays(golden_name, golden_arrays)
+    golden_path = workspace.write_arrays(golden_name, golden.to_arrays())
     everything = {**old, **facts}
     order = {name: index for index, name in enumerate(FORMATS)}
     manifest = {

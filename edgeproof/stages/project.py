@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from edge_runtime.errors import InputError
 from edge_runtime.preprocess import Preprocessing
 from edgeproof.workspace import Workspace
-from train.datasets import Dataset, load_dataset
+from train.datasets import EMBEDDED, Dataset, load_dataset
 from train.recipes import FINE_TUNING, RECIPES, Training
 from train.splits import Split, stratified_split
 
@@ -74,7 +75,7 @@ def dataset_facts(dataset: Dataset, split: Split, contract: Preprocessing) -> di
     """What `dataset.json` holds."""
     return {
         "schema": 1,
-        "source": dataset.source,
+        "source": dataset.source if dataset.source == EMBEDDED else str(Path(dataset.source).resolve()),
         "sha256": dataset.sha256,
         "images": len(dataset.labels),
         "class_names": list(dataset.class_names),

@@ -1,0 +1,138 @@
+"""Commands that make things: run, train, qat, export."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgeproof.commands.printing import next_commands, show_summary
+from edgeproof.options import (
+    DEFAULT_WORKSPACE,
+    DataOption,
+    EpochsOption,
+    JsonOption,
+    LogitsOption,
+    MarginOption,
+    ModelOption,
+    PreprocessOption,
+    SecondsOption,
+    SeedOption,
+    VerboseOption,
+    WorkspaceOption,
+    adopt_model,
+    open_workspace,
+    where,
+)
+
+if TYPE_CHECKING:
+    pass
+
+RecipeOption = Annotated[str, typer.Option("--recipe", help="compact (small and fast) or seed.")]
+
+
+def run(
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    recipe: RecipeOption = "compact",
+    model: ModelOption = None,
+    data: DataOption = "digits",
+    preprocess: PreprocessOption = None,
+    logits: LogitsOption = False,
+    epochs: EpochsOption = None,
+    seed: SeedOption = 0,
+    max_drop: MarginOption = 0.25,
+    seconds: SecondsOption = 2.0,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> int:
+    """Everything: train, fold, fine-tune, export, parity, latency, dashboard. Exits with the parity verdict."""
+    from edgeproof import pipeline
+    from edgeproof.stages.judging import exit_code
+
+    place, console = open_workspace(workspace, as_json, verbose)
+    options = pipeline.Options(recipe, model, data, preprocess, logits, epochs, seed, max_drop, seconds)
+    outcome = pipeline.run(place, console, options)
+    show_summary(place, console, verdict=outcome.verdict, seconds=outcome.seconds, failed=outcome.failed)
+    console.show(f"\nDashboard: {outcome.dashboard}")
+    console.show(next_commands(place, outcome.recommendation.artifact))
+    return exit_code(outcome.verdict) or (1 if outcome.failed else 0)
+
+
+def train(
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    recipe: RecipeOption = "compact",
+    data: DataOption = "digits",
+    epochs: EpochsOption = None,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> int:
+    """Train a baseline from a recipe."""
+    from edgeproof.stages.baseline import train_baseline
+
+    place, console = open_workspace(workspace, as_json, verbose)
+    facts = train_baseline(place, console, recipe=recipe, source=data, epochs=epochs, seed=seed)
+    console.give(facts)
+    console.show(f"{recipe}: {facts['accuracy']:.2%} on the validation images, {facts['parameters']:,} parameters, best epoch {facts['best_epoch']}.")
+    console.show(f"Figures: {place / 'figures'}. Next: edgeproof qat{where(place)}")
+    return 0
+
+
+def qat(
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    epochs: EpochsOption = None,
+    model: ModelOption = None,
+    data: DataOption = "digits",
+    preprocess: PreprocessOption = None,
+    logits: LogitsOption = False,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> int:
+    """Fold every BatchNorm away and fine-tune with fake quantization."""
+    from edgeproof.stages.quantize import fold_and_fine_tune
+
+    place, console = open_workspace(workspace, as_json, verbose)
+    if model is not None:
+        adopt_model(place, console, model, data, preprocess, logits, seed)
+    facts = fold_and_fine_tune(place, console, epochs=epochs)
+    console.give(facts)
+    for step in facts["fold_steps"]:
+        console.show(f"  {step}")
+    console.show(f"Folded: answers differ by at most {facts['fold_difference']:.1e}. QAT model: {facts['accuracy']:.2%} on the validation images.")
+    console.show(f"Next: edgeproof export all{where(place)}")
+    return 0
+
+
+def export(
+    family: Annotated[str, typer.Argument(metavar="tflite|onnx|all", help="TensorFlow Lite, ONNX, or both.")],
+    int8: Annotated[bool, typer.Option("--int8", help="Every operator int8, from the QAT model.")] = False,
+    float32: Annotated[bool, typer.Option("--float32", help="The folded model as it is.")] = False,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    model: ModelOption = None,
+    data: DataOption = "digits",
+    preprocess: PreprocessOption = None,
+    logits: LogitsOption = False,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> int:
+    """Export artifacts, each audited and opened on its runtimes before it is kept. Without flags: every format of the family."""
+    from edgeproof.stages.exporting import export_formats
+    from edgeproof.stages.quantize import fold_and_fine_tune
+    from export.formats import choose_formats
+
+    formats = choose_formats(family, [name for name, wanted in (("int8", int8), ("float32", float32)) if wanted])
+    place, console = open_workspace(workspace, as_json, verbose)
+    if model is not None:
+        console.say(f"Taking {model} as the baseline, then folding and fine-tuning it on {data}.")
+        adopt_model(place, console, model, data, preprocess, logits)
+        fold_and_fine_tune(place, console)
+    exported = export_formats(place, console, formats)
+    console.give(exported)
+    for name, facts in exported["artifacts"].items():
+        share, runtimes = facts["audit"]["int8_weights_share"] or 0, " and ".join(facts["runtimes"])
+        console.show(f"{place / 'artifacts' / name}: {facts['bytes'] / 1000:.1f} KB, {share:.0%} of weights int8, runs on {runtimes}.")
+    for name, reason in exported["failed"].items():
+        console.show(f"{name} failed: {reason}")
+    console.show(f"Next: edgeproof parity{where(place)}")
+    return 1 if exported["failed"] else 0

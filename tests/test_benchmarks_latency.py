@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.latency import MIN_BLOCK_RUNS, MIN_SAMPLES, Contestant, measure
+from benchmarks.matrix import Artifact
+from benchmarks.results import MIN_SAMPLES_P99 as MIN_P99
+from benchmarks.results import SCHEMA, LatencyResult, LatencyRow, read_result, to_result
+from benchmarks.targets import find_target
+from edge_runtime.errors import InputError
+from edgeproof.workspace import file_sha256
+
+
+@pytest.fixture(scope="module")
+def contestants(tiny_artifacts: dict[str, Path], tiny_images: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> list[Contestant]:
+    """One short session of all artifacts on all runtimes, and of a file that none can open."""
+    cut = tmp_path_factory.mktemp("cut") / "cut.tflite"
+    cut.write_bytes(tiny_artifacts["tflite-int8"].read_bytes()[:500])
+    files = {**tiny_artifacts, "tflite-cut": cut}
+    artifacts = [Artifact(path, format, "qat", file_sha256(path), (), path.stat().st_size) for format, path in files.items()]
+    return measure(artifacts, tiny_images, find_target("local"), seconds=0.05)
+
+
+@pytest.fixture
+def result(contestants: list[Contestant], tmp_path: Path) -> LatencyResult:
+    """The session, written and read again."""
+    path = tmp_path / "local.json"
+    path.write_text(json.dumps(to_result(contestants, "local", threads=1)))
+    return read_result(path)
+
+
+def test_every_contestant_has_its_samples_and_its_seconds(contestants: list[Contestant]) -> None:
+    able = [contestant for contestant in contestants if not contestant.reason]
+    assert sorted((contestant.artifact.format, contestant.runtime) for contestant in able) == [
+        ("onnx-float32", "onnxruntime"),
+        ("onnx-int8", "onnxruntime"),
+        ("tflite-float32", "ai-edge-litert"),
+        ("tflite-float32", "tflite-runtime"),
+        ("tflite-int8", "ai-edge-litert"),
+        ("tflite-int8", "tflite-runtime"),
+    ]
+    for contestant in able:
+        assert contestant.samples >= MIN_SAMPLES
+        assert contestant.seconds >= 0.05
+
+
+def test_all_take_their_turn_in_every_round_and_no_block_is_short(contestants: list[Contestant]) -> None:
+    able = [contestant for contestant in contestants if not contestant.reason]
+    assert len({len(contestant.predict_ns) for contestant in able}) == 1
+    for contestant in able:
+        assert [len(block) for block in contestant.invoke_ns] == [len(block) for block in contestant.predict_ns]
+        assert min(len(block) for block in contestant.predict_ns) >= MIN_BLOCK_RUNS
+
+
+def test_no_run_of_the_interpreter_takes_longer_than_the_prediction_around_it(contestants: list[Contestant]) -> None:
+    for contestant in contestants:
+        for invoke, predict in zip(contestant.invoke_ns, contestant.predict_ns, strict=True):
+            assert (np.array(invoke) <= np.array(predict)).all()
+            assert min(invoke) > 0
+
+
+def test_cold_start_and_facts_are_recorded_of_each(contestants: list[Contestant]) -> None:
+    for contestant in contestants:
+        if not contestant.reason:
+            assert (contestant.facts["runtime"], contestant.facts["threads"]) == (contestant.runtime, 1)
+            assert contestant.cold["load_ms"] > 0
+            assert contestant.cold["first_ms"] > 0
+            assert contestant.cold["peak_memory_bytes"] > 10e6
+
+
+def test_a_file_that_cannot_be_opened_keeps_its_reason_and_is_not_in_the_way(contestants: list[Contestant], result: LatencyResult) -> None:
+    unable = {contestant.runtime: contestant for contestant in contestants if contestant.artifact.format == "tflite-cut"}
+    assert "not a valid Flatbuffer" in unable["ai-edge-litert"].reason
+    assert "SIG" in unable["tflite-runtime"].reason, "its crash stayed in its process"
+    assert all(contestant.samples == 0 for contestant in unable.values())
+    assert [row["artifact"] for row in result.fields["rows"] if row["reason"]] == ["cut.tflite"] * 2
+    assert result.find("cut.tflite", "ai-edge-litert") is None
+
+
+def test_a_session_in_which_nothing_opens_ends_with_reasons(tiny_images: np.ndarray, tmp_path: Path) -> None:
+    (tmp_path / "cut.tflite").write_bytes(b"\x1c\x00\x00\x00TFL3")
+    artifact = Artifact(tmp_path / "cut.tflite", "tflite-int8", "qat", "", (), 8)
+    (contestant,) = measure([artifact], tiny_images, find_target("local"), runtimes=["ai-edge-litert"], seconds=0.05)
+    assert contestant.reason
+
+
+def test_the_file_keeps_every_sample_in_order(contestants: list[Contestant], result: LatencyResult) -> None:
+    for contestant in contestants:
+        row = result.find(contestant.artifact.path.name, contestant.runtime)
+        assert (row is None) == bool(contestant.reason)
+        if row is not None:
+            np.testing.assert_array_equal(row.samples["predict"], np.concatenate(contestant.predict_ns))
+            np.testing.assert_array_equal(row.samples["invoke"], np.concatenate(contestant.invoke_ns))
+            medians = [np.median(block) / 1000 for block in contestant.predict_ns]
+            np.testing.assert_allclose(row.block_medians_us(), medians)
+            assert row.fields["sha256"] == contestant.artifact.sha256
+
+
+def test_percentiles_are_those_of_the_samples(result: LatencyResult) -> None:
+    for row in result.rows:
+        samples = row.samples["predict"]
+        p50, p90, p99 = (row.percentile_us(percent) for percent in (50, 90, 99))
+        assert p50 is not None
+        assert p90 is not None
+        assert p99 is not None
+        assert p50 <= p90 <= p99
+        assert p50 == pytest.approx(np.median(samples) / 1000)
+        invoke = row.percentile_us(50, "invoke")
+        assert invoke is not None
+        assert invoke <= p50
+
+
+@pytest.mark.parametrize(("runs", "p50", "p99"), [(0, False, False), (1, True, False), (MIN_P99 - 1, True, False), (MIN_P99, True, True)])
+def test_too_few_samples_give_no_percentile_rather_than_a_wrong_one(contestants: list[Contestant], runs: int, p50: bool, p99: bool) -> None:
+    block = [1000 * run for run in range(runs)]
+    few = Contestant(contestants[0].artifact, "onnxruntime", 0, invoke_ns=[block], predict_ns=[block])
+    row = LatencyRow(to_result([few], "local", 1)["rows"][0])
+    assert (row.percentile_us(50) is not None, row.percentile_us(99) is not None) == (p50, p99)
+
+
+def test_the_ratio_of_a_row_with_itself_is_one_and_with_others_stays_on_its_runtime(result: LatencyResult) -> None:
+    for row in result.rows:
+        family = row.fields["format"].split("-")[0]
+        ratio = result.ratio(row, f"{family}-float32")
+        assert ratio is not None
+        value, low, high = ratio
+        assert 0 < low <= value <= high
+        if row.fields["format"].endswith("float32"):
+            assert ratio == (1.0, 1.0, 1.0)
+        assert result.ratio(row, "tflite-float16") is None, "not measured"
+
+
+def test_a_number_is_recorded_with_the_machine_it_was_measured_on(result: LatencyResult) -> None:
+    host = result.fields["host"]
+    assert host["cpu"]
+    assert host["cores"] >= 1
+    assert set(host) == {"cpu", "flags", "cores", "governor", "machine", "kernel", "python"}
+    assert (result.target, result.fields["schema"], result.fields["threads"]) == ("local", SCHEMA, 1)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        b"",
+        np.random.default_rng(0).bytes(500),
+        b"[1, 2]",
+        b'{"a": 1}',
+        b'{"rows": []}',
+        json.dumps({"schema": SCHEMA + 1, "rows": []}).encode(),
+    ],
+    ids=["missing", "empty", "random", "list", "other", "no schema", "newer"],
+)
+def test_a_file_that_is_no_result_is_one_line(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "latency.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_result(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge_runtime.golden import GoldenVectors
+
+# A process's ru_maxrss begins at the size of the one that forked it: a small launcher stands between, so that pytest's own is not counted.
+MEASURED = """
+import os, sys
+child = os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:])
+status, usage = os.wait4(child, 0)[1:]
+print(usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.fixture
+def folder(tiny_images: np.ndarray, tmp_path: Path) -> Path:
+    """Where the user stands: one picture, and the same pixels as an array."""
+    Image.fromarray(tiny_images[0, ..., 0]).save(tmp_path / "photo.png")
+    np.save(tmp_path / "photo.npy", tiny_images[0, ..., 0])
+    return tmp_path
+
+
+def edge_runtime(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "edge_runtime", *arguments], cwd=folder, capture_output=True, text=True)
+
+
+def one_line_error(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+@pytest.mark.parametrize("format", ["tflite-float32", "tflite-int8", "onnx-float32", "onnx-int8"])
+def test_classify_names_what_is_on_the_picture(folder: Path, tiny_artifacts: dict[str, Path], format: str) -> None:
+    done = edge_runtime(folder, "classify", "photo.png", "--model", tiny_artifacts[format])
+    assert (done.returncode, done.stderr) == (0, "")
+    name, answer = done.stdout.strip().split(": ")
+    assert name == "photo.png"
+    assert answer.split(" (")[0] in ("a", "b", "c")
+    assert answer.endswith("%)")
+
+
+@pytest.mark.parametrize(("format", "runtime"), [("tflite-int8", "tflite-runtime"), ("onnx-int8", "onnxruntime")])
+def test_json_gives_one_object_a_picture_with_the_likeliest_first(folder: Path, tiny_artifacts: dict[str, Path], format: str, runtime: str) -> None:
+    arguments = ("photo.png", "photo.npy", "--model", tiny_artifacts[format], "--json", "--top", "3", "--runtime", runtime)
+    done = edge_runtime(folder, "classify", *arguments)
+    png, npy = (json.loads(line) for line in done.stdout.splitlines())
+    assert (png["image"], npy["image"], png["runtime"]) == ("photo.png", "photo.npy", runtime)
+    assert png["top"] == npy["top"], "the same pixels, the same answer"
+    assert sorted(entry["label"] for entry in png["top"]) == ["a", "b", "c"]
+    shares = [entry["probability"] for entry in png["top"]]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(("top", "shown"), [("0", 1), ("2", 2), ("99", 3)])
+def test_top_shows_as_many_classes_as_there_are(folder: Path, tiny_artifacts: dict[str, Path], top: str, shown: int) -> None:
+    done = edge_runtime(folder, "classify", "photo.npy", "--model", tiny_artifacts["onnx-int8"], "--top", top)
+    assert done.stdout.count("%") == shown
+
+
+def test_bad_input_is_one_line_and_exit_code_2(folder: Path, tiny_artifacts: dict[str, Path]) -> None:
+    (folder / "noise.png").write_bytes(np.random.default_rng(0).bytes(500))
+    model = tiny_artifacts["tflite-int8"]
+    assert "No such image: none.png" in one_line_error(edge_runtime(folder, "classify", "none.png", "--model", model))
+    assert "noise.png as a picture" in one_line_error(edge_runtime(folder, "classify", "noise.png", "--model", model))
+    assert "none.tflite" in one_line_error(edge_runtime(folder, "classify", "photo.png", "--model", "none.tflite"))
+    assert "neither" in one_line_error(edge_runtime(folder, "classify", "photo.png", "--model", "noise.png"))
+    assert "at least 1" in one_line_error(edge_runtime(folder, "classify", "photo.png", "--model", model, "--threads", "0"))
+    assert "'tflite-runtime'" in one_line_error(edge_runtime(folder, "classify", "photo.png", "--model", model, "--runtime", "tflite"))
+
+
+def test_bad_usage_is_exit_code_2_and_says_what_is_missing(folder: Path) -> None:
+    done = edge_runtime(folder, "classify", "photo.png")
+    assert done.returncode == 2
+    assert "--model" in done.stderr
+    assert edge_runtime(folder).returncode == 2
+
+
+def test_help_lists_the_commands_and_their_options(folder: Path) -> None:
+    top, classify = edge_runtime(folder, "--help"), edge_runtime(folder, "classify", "--help")
+    assert (top.returncode, classify.returncode) == (0, 0)
+    assert all(command in top.stdout for command in ("classify", "selftest"))
+    assert all(option in classify.stdout for option in ("--model", "--runtime", "--threads", "--top", "--json"))
+
+
+def test_selftest_exits_0_on_the_golden_answers_and_1_on_others(
+    folder: Path, tiny_artifacts: dict[str, Path], tiny_images: np.ndarray, tmp_path: Path
+) -> None:
+    from edge_runtime.classifier import Classifier
+
+    model = tiny_artifacts["onnx-int8"]
+    outputs = Classifier.load(model).predict(tiny_images).outputs
+    for name, golden in (("right", outputs), ("wrong", outputs[::-1])):
+        np.savez(tmp_path / name, **GoldenVectors(tiny_images, outputs.argmax(axis=1), {model.name: golden}).to_arrays())
+    right, wrong = (edge_runtime(folder, "selftest", "--model", model, "--golden", golden) for golden in ("right.npz", "wrong.npz"))
+    assert (right.returncode, right.stdout.split(":")[0]) == (0, "PASS")
+    assert (wrong.returncode, wrong.stdout.split(":")[0]) == (1, "FAIL")
+
+
+@pytest.mark.parametrize("runtime", ["ai-edge-litert", "tflite-runtime"])
+def test_classifying_a_picture_takes_no_more_memory_than_a_small_board_has(folder: Path, tiny_artifacts: dict[str, Path], runtime: str) -> None:
+    classify = ["-m", "edge_runtime", "classify", "photo.png", "--model", str(tiny_artifacts["tflite-int8"]), "--runtime", runtime]
+    launcher = [sys.executable, "-S", "-c", MEASURED, sys.executable, *classify]
+    done = subprocess.run(launcher, cwd=folder, capture_output=True, text=True)
+    answer, kilobytes = done.stdout.splitlines()
+    assert answer.startswith("photo.png: ")
+    assert int(kilobytes) * 1024 <= 80e6

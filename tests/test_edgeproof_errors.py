@@ -1,0 +1,101 @@
+"""Users' mistakes: one line that names the thing and the remedy, exit code 2, nothing half-written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.pipelines import run
+
+PIXELS = [f"pixel{index}" for index in range(784)]
+
+
+def _csv(header: list[str], *rows: list[object]) -> bytes:
+    return "\n".join(",".join(str(value) for value in row) for row in [header, *rows]).encode()
+
+
+def _rows(labels: range, pixels: int = 784) -> list[list[object]]:
+    return [[label % 10, *([0] * pixels)] for label in labels]
+
+
+BAD_CSV = {
+    "missing column": (_csv(PIXELS, *_rows(range(3), 783)), "no column 'label'"),
+    "non-numeric pixel": (_csv(["label", *PIXELS], [1, *(["x"] + [0] * 783)]), "'pixel0' in row 1 is not a whole number: 'x'"),
+    "783 pixel columns": (_csv(["label", *PIXELS[:783]], *_rows(range(3), 783)), "783 pixel columns"),
+    "no rows": (_csv(["label", *PIXELS]), "no rows"),
+    "empty file": (b"", "empty"),
+    "random bytes": (np.random.default_rng(0).bytes(4000), "data.csv"),
+    "label outside": (_csv(["label", *PIXELS], *_rows(range(300)), [57, *([0] * 784)]), "class '10' (of 58) has 0 images"),
+    "negative label": (_csv(["label", *PIXELS], *_rows(range(300)), [-1, *([0] * 784)]), "label -1 in row 301 is outside the classes"),
+}
+
+
+def _assert_refused(folder: Path, *arguments: str, because: str) -> None:
+    before = sorted(folder.rglob("*"))
+    done = run(*arguments, cwd=folder)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.code == 2, done.stderr
+    assert len(errors) == 1
+    assert because in errors[0]
+    assert "Traceback" not in done.stderr
+    assert sorted(folder.rglob("*")) == before, "nothing written"
+
+
+@pytest.mark.parametrize("fault", BAD_CSV)
+def test_bad_csv(fault: str, tmp_path: Path) -> None:
+    content, because = BAD_CSV[fault]
+    (tmp_path / "data.csv").write_bytes(content)
+    _assert_refused(tmp_path, "train", "--data", "data.csv", because=because)
+
+
+def test_missing_data_file(tmp_path: Path) -> None:
+    _assert_refused(tmp_path, "train", "--data", "nowhere.csv", because="No data at nowhere.csv")
+
+
+def test_unknown_names_get_the_nearest_one(tmp_path: Path) -> None:
+    _assert_refused(tmp_path, "train", "--recipe", "compct", because="Did you mean 'compact'?")
+    _assert_refused(tmp_path, "run", "--recipe", "sed", because="Did you mean 'seed'?")
+    _assert_refused(tmp_path, "export", "tflit", because="Did you mean 'tflite'?")
+    _assert_refused(tmp_path, "export", "tflite", "--int4", because="--int8")
+    _assert_refused(tmp_path, "parityy", because="parity")
+
+
+def test_random_bytes_as_model(tmp_path: Path) -> None:
+    (tmp_path / "m.h5").write_bytes(b"not a model at all")
+    for command in ("run", "qat"):
+        _assert_refused(tmp_path, command, "--model", "m.h5", because="m.h5 is not a Keras model")
+    _assert_refused(tmp_path, "export", "tflite", "--int8", "--model", "m.h5", because="m.h5 is not a Keras model")
+    _assert_refused(tmp_path, "predict", "x.png", "--model", "m.h5", because="neither a TFLite nor an ONNX model")
+    _assert_refused(tmp_path, "run", "--model", "none.keras", because="none.keras")
+
+
+def test_a_model_that_does_not_fit_the_data(twin_folder: Path, tmp_path: Path) -> None:
+    model = str(twin_folder / "stranger.h5")
+    _assert_refused(tmp_path, "run", "--model", model, because="28×28×1, the model takes 32×32×3")
+    _assert_refused(
+        tmp_path, "run", "--model", model, "--data", str(twin_folder / "pictures"), "--preprocess", "uint", because="Did you mean 'unit'?"
+    )
+
+
+def test_a_workspace_below_a_regular_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    _assert_refused(tmp_path, "train", "-w", "file/w", because="file is a file")
+
+
+def test_stages_in_the_wrong_order_name_the_command_that_is_missing(tmp_path: Path) -> None:
+    _assert_refused(tmp_path, "qat", because="run `edgeproof train` first")
+    _assert_refused(tmp_path, "export", "all", because="run `edgeproof train` first")
+    _assert_refused(tmp_path, "parity", because="run `edgeproof export all` first")
+    _assert_refused(tmp_path, "bench", "-w", "w", because="run `edgeproof export all -w w` first")
+    _assert_refused(tmp_path, "dashboard", because="run `edgeproof parity` first")
+    _assert_refused(tmp_path, "predict", "x.png", because="run `edgeproof export all` first")
+
+
+def test_numbers_outside_their_range(tmp_path: Path) -> None:
+    _assert_refused(tmp_path, "parity", "--max-drop", "-1", because="--max-drop")
+    _assert_refused(tmp_path, "train", "--epochs", "0", because="--epochs")
+    _assert_refused(tmp_path, "bench", "--seconds", "0", because="--seconds")
+    _assert_refused(tmp_path, "bench", "--runtime", "tflite", because="Did you mean 'tflite-runtime'?")
+    _assert_refused(tmp_path, "bench", "--on", "locale", because="Did you mean 'local'?")
