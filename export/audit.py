@@ -89,6 +89,8 @@ def _audit_tflite(model: bytes) -> Audit:
         file = schema.ModelT.InitFromPackedBuf(model, 0)
     except Exception as error:  # flatbuffers has no error type of its own: any bytes raise anything
         raise InputError(f"A damaged .tflite file ({error}).") from None
+    if not file.subgraphs or not file.operatorCodes:
+        raise InputError("A damaged .tflite file: it holds no network.")
     graph = file.subgraphs[0]
     names = _enum_names(schema.BuiltinOperator)
     types = {value: name.lower() for value, name in _enum_names(schema.TensorType).items()}

@@ -7,6 +7,7 @@ quantized by ONNX Runtime with the activation ranges that training learnt.
 
 from __future__ import annotations
 
+import copy
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -35,7 +36,7 @@ def convert_float32(model: Any, *, softmax: bool) -> bytes:
     signature = [tf.TensorSpec((1, *model.inputs[0].shape[1:]), tf.float32, name=INPUT)]
     proto, _ = tf2onnx.convert.from_function(tf.function(forward), input_signature=signature, opset=OPSET)
     _rename_output(proto.graph)
-    _renumber_names(proto.graph)
+    _settle_names(proto.graph)
     try:
         onnx.checker.check_model(proto, full_check=True)  # tf2onnx leaves operators it does not know in the file
     except onnx.checker.ValidationError as error:
@@ -90,19 +91,33 @@ def _rename_output(graph: Any) -> None:
     output.name = OUTPUT
 
 
-def _renumber_names(graph: Any) -> None:
-    """tf2onnx numbers its names ("Squeeze__19") through the life of a process; by order of appearance the same model gives the same bytes."""
+def _settle_names(graph: Any) -> None:
+    """Make the same model give the same bytes.
+
+    tf2onnx numbers its names ("Squeeze__19") through the life of a process, and keeps an arbitrary one of equal constants: here both are
+    named by their order of appearance.
+    """
     numbers: dict[str, str] = {}
+    constants: dict[str, str] = {}
+    used = {name: None for node in graph.node for name in node.input}  # a dictionary keeps the order
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    for name in used:
+        if name in stored and re.search(r"__\d+$", name):
+            constants[name] = f"constant__{len(constants)}"
 
-    def renumber(name: str) -> str:
-        return re.sub(r"(?<=__)\d+", lambda number: numbers.setdefault(number[0], str(len(numbers))), name)
+    def settle(name: str) -> str:
+        return constants.get(name) or re.sub(r"(?<=__)\d+", lambda number: numbers.setdefault(number[0], str(len(numbers))), name)
 
+    ordered = [stored[name] for name in used if name in stored]
     for node in graph.node:
-        node.name = renumber(node.name)
-        node.input[:] = [renumber(name) for name in node.input]
-        node.output[:] = [renumber(name) for name in node.output]
-    for tensor in (*graph.initializer, *graph.value_info):
-        tensor.name = renumber(tensor.name)
+        node.name = settle(node.name)
+        node.input[:] = [settle(name) for name in node.input]
+        node.output[:] = [settle(name) for name in node.output]
+    for tensor in (*ordered, *graph.value_info):
+        tensor.name = settle(tensor.name)
+    kept = [copy.deepcopy(tensor) for tensor in ordered]  # deleting the list takes its members with it
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
     graph.doc_string = ""  # holds the number of TensorFlow's function
 
 
@@ -117,10 +132,11 @@ def _overrides(graph: Any, ranges: Mapping[str, tuple[float, float]]) -> dict[st
 
 
 def _tensor_of(graph: Any, layer: str) -> str:
-    """The last tensor whose path names the layer: tf2onnx keeps Keras names ("model/conv2d/Relu:0")."""
+    """The output of the last node that its layer's name is on: tf2onnx keeps Keras names ("model/conv2d/Relu:0"), if only on the weights."""
     if layer == "input":
         return INPUT
-    named = [node for node in graph.node if layer in (node.name or node.output[0]).split("/") or layer in node.output[0].split("/")]
+    weights = {tensor.name for tensor in graph.initializer}
+    named = [node for node in graph.node if any(layer in name.split("/") for name in (node.name, *node.output, *weights.intersection(node.input)))]
     if not named:
         raise ModelError(f"Layer {layer!r} is not in the converted ONNX graph: its learnt range would be lost.")
     return str(named[-1].output[0])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -77,3 +79,11 @@ def test_the_device_side_imports_numpy_and_nothing_else_of_the_toolkit() -> None
     loaded = _loaded_by("import edge_runtime.jobs, edge_runtime.worker, edge_runtime.__main__")
     assert "numpy" in loaded
     assert not loaded & (ours | toolkit | TENSORFLOW)
+
+
+def test_help_takes_less_than_half_a_second() -> None:
+    begin = [time.perf_counter()]
+    for _ in range(3):  # the best of three: a busy machine must not fail it
+        subprocess.run([sys.executable, "-m", "edgeproof", "--help"], capture_output=True, check=True)
+        begin.append(time.perf_counter())
+    assert min(after - before for before, after in pairwise(begin)) < 0.5

@@ -179,13 +179,23 @@ def test_a_fold_that_changes_the_answers_is_noticed() -> None:
         check_fold(model, folded, IMAGES, CONTRACT)
 
 
+def test_models_inside_the_model_are_laid_open() -> None:
+    """As transfer learning makes them: a backbone as one layer, here with a block of its own inside and a name used twice."""
+    image = layers.Input((6, 6, 4))
+    block = tf_keras.Model(image, layers.ReLU()(BN()(CONV(4, 3, padding="same", name="conv")(image))), name="block")
+    backbone = tf_keras.Sequential([layers.Input((8, 8, 3)), CONV(4, 3, name="conv"), BN(), randomized(block, seed=3)], name="backbone")
+    model = network(layers.Rescaling(1 / 255), randomized(backbone, seed=2), POOL(), BN())
+    folded = fold(model).model
+    assert kinds(folded) == "Conv2D Conv2D:relu MaxPooling2D"
+    assert [layer.name for layer in folded.layers if isinstance(layer, CONV)] == ["conv", "block_conv"]
+    assert difference(model, folded) <= 1e-5
+
+
 def refused_networks() -> dict[str, Callable[[Any], Any]]:
     shared, resized = CONV(3, 3, padding="same", name="both"), CONV(3, 3, padding="same", name="both")
-    nested = tf_keras.Sequential([layers.Input((8, 8, 3)), CONV(4, 3)], name="backbone")
     return {
         "'both' is used 2 times": lambda image: shared(shared(image)),
         "'both' is used 2 times: ": lambda image: resized(POOL()(resized(image))),
-        "'backbone' is a model inside the model": nested,
         "'tf.math.multiply.*' is a bare TensorFlow operation": lambda image: image * 2.0,
         "'wrong' normalizes axis": BN(axis=1, name="wrong"),
         "'late' cannot be folded": lambda image: layers.Reshape((3, 1))(layers.ReLU()(BN(name="late")(layers.GlobalMaxPooling2D()(image)))),

@@ -12,6 +12,8 @@ import numpy as np
 
 from edge_runtime.errors import ModelError
 
+_MODELS = ("Functional", "Sequential", "Model")
+
 
 @dataclass
 class Node:
@@ -38,27 +40,12 @@ class Graph:
 
     @classmethod
     def of(cls, model: Any) -> Graph:
-        """Read a Sequential or Functional classifier. ModelError for shared layers, nested models and bare operations."""
+        """Read a Sequential or Functional classifier, models inside it laid open. ModelError for shared layers and bare operations."""
         import tf_keras
 
-        functional = tf_keras.Model(model.inputs, model.outputs, name=model.name)
-        config = functional.get_config()
-        nodes = {}
-        for entry in config["layers"]:
-            inputs = _inputs(entry)  # first: a layer that is used twice may have no single output shape
-            layer = functional.get_layer(entry["name"])
-            _, *shape = layer.output_shape[0] if isinstance(layer.output_shape, list) else layer.output_shape
-            nodes[entry["name"]] = Node(
-                name=entry["name"],
-                kind=entry["class_name"],
-                config=dict(entry["config"]),
-                inputs=inputs,
-                weights=layer.get_weights(),
-                channels=int(shape[-1]),
-                rank=len(shape) + 1,
-                entry=entry,
-            )
-        return cls(model.name, nodes, config["output_layers"][0][0], config["input_layers"][0][0])
+        nodes: dict[str, Node] = {}
+        output = _read(tf_keras.Model(model.inputs, model.outputs, name=model.name), nodes)
+        return cls(model.name, nodes, output, next(iter(nodes)))
 
     def consumers(self, name: str) -> list[Node]:
         return [node for node in self.nodes.values() if name in node.inputs]
@@ -112,10 +99,43 @@ class Graph:
         return model
 
 
+def _read(model: Any, nodes: dict[str, Node], source: str | None = None) -> str:
+    """Add a Functional model's layers to `nodes`; a nested one reads from `source` instead of its input. Returns its output's name."""
+    import tf_keras
+
+    config = model.get_config()
+    names: dict[str, str] = {}  # of this model's layers, in the whole graph
+    for entry in config["layers"]:
+        inputs = [names[read] for read in _inputs(entry)]  # first: a layer that is used twice may have no single output shape
+        layer = model.get_layer(entry["name"])
+        if source is not None and entry["class_name"] == "InputLayer":
+            names[layer.name] = source
+        elif entry["class_name"] in _MODELS:
+            names[layer.name] = _read(tf_keras.Model(layer.inputs, layer.outputs, name=layer.name), nodes, inputs[0])
+        else:
+            names[layer.name] = layer.name if layer.name not in nodes else f"{model.name}_{layer.name}"
+            nodes[names[layer.name]] = _node(names[layer.name], layer, entry, inputs)
+    return names[config["output_layers"][0][0]]
+
+
+def _node(name: str, layer: Any, entry: dict[str, Any], inputs: list[str]) -> Node:
+    _, *shape = layer.output_shape[0] if isinstance(layer.output_shape, list) else layer.output_shape
+    return Node(
+        name=name,
+        kind=entry["class_name"],
+        config={**entry["config"], "name": name},
+        inputs=inputs,
+        weights=layer.get_weights(),
+        channels=int(shape[-1]),
+        rank=len(shape) + 1,
+        entry={**entry, "name": name},
+    )
+
+
 def _inputs(entry: dict[str, Any]) -> list[str]:
     name, kind, inbound = entry["name"], entry["class_name"], entry["inbound_nodes"]
-    if kind in ("Functional", "Sequential", "Model"):
-        raise ModelError(f"Layer {name!r} is a model inside the model: connect its layers directly, so that each can be quantized.")
+    if kind in _MODELS and len(inbound) == 1 and len(inbound[0]) > 1:
+        raise ModelError(f"{name!r} is a model with several inputs inside the model: connect its layers directly.")
     if kind.endswith("OpLambda"):
         raise ModelError(f"{name!r} is a bare TensorFlow operation: use the Keras layer for it (Add, ReLU, Rescaling, …).")
     if len(inbound) > 1:
