@@ -11,9 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edge_runtime.errors import EdgeproofError
     from edgeproof.api import RunResult, run
 
-__all__ = ["RunResult", "__version__", "run"]
+__all__ = ["EdgeproofError", "RunResult", "__version__", "run"]
 __version__ = "0.1.0"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +73,19 @@ def test_validation_pictures_are_kept_as_they_were_decoded(twin_run: Run) -> Non
     with np.load(twin_run.workspace / "validation.npz") as validation:
         assert validation["images"].shape == (252, 32, 32, 3)
         assert validation["images"].dtype == np.uint8
+
+
+def test_the_python_interface_runs_beside_a_train_module_of_the_users_own(twin_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("raise RuntimeError('the wrong train')")
+    program = (
+        "import edgeproof\n"
+        f"result = edgeproof.run('w', model={str(twin_folder / 'stranger.h5')!r}, data={str(twin_folder / 'pictures')!r}, epochs=1, max_drop=4)\n"
+        "print(result.verdict, result.ship_path, len(result.rows))\n"
+        "try:\n"
+        "    edgeproof.run('w', recipe='compct')\n"
+        "except edgeproof.EdgeproofError as error:\n"
+        "    print(error)\n"
+    )
+    done = run("-c", program, cwd=tmp_path, command=(sys.executable,))
+    assert done.code == 0, done.stderr
+    assert done.stdout.splitlines() == ["PASS w/artifacts/stranger-tflite-int8.tflite 6", "Unknown recipe 'compct'. Did you mean 'compact'?"]
