@@ -36,7 +36,7 @@ class Console:
     def show(self, renderable: Any) -> None:
         """A result for people: a table or a sentence. Left out with --json."""
         if not self.as_json:
-            self._out.print(renderable)
+            self._out.print(renderable, markup=not isinstance(renderable, str))  # 'edgeproof[check]' is no markup
             self._out.file.flush()
 
     def give(self, fields: dict[str, Any]) -> None:
@@ -60,11 +60,11 @@ class Console:
         from rich.progress import Progress as Bar
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f}%"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
         )
         with Bar(*columns, console=self._err, transient=True) as bar:
             task = bar.add_task(title, total=None, note="")

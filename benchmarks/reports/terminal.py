@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "UNSUPPORTED": "dim"}
-COLUMNS = ("format", "size", "accuracy", "drop (≤ at 95 %)", "verdict", "runtime", "p50", "p99", "ratio to float32")
+COLUMNS = ("format", "size", "accuracy", "drop, pp (95 %)", "verdict", "runtime", "p50, µs", "p99, µs", "ratio to float32")
 
 
 def summary_table(rows: Sequence[SummaryRow]) -> Table:
@@ -35,12 +35,12 @@ def summary_cells(row: SummaryRow) -> tuple[str, ...]:
         row.format,
         f"{row.bytes / 1000:.1f} KB",
         "" if row.accuracy is None else f"{row.accuracy:.2%}".replace("%", " %"),
-        "" if row.drop_pp is None else f"{row.drop_pp + 0.0:.2f} (≤ {row.drop_upper_pp:.2f}) pp",
+        "" if row.drop_pp is None else f"{row.drop_pp + 0.0:.2f} (≤ {row.drop_upper_pp:.2f})",
         row.verdict,
         row.runtime,
-        _microseconds(row.p50_us),
-        _microseconds(row.p99_us),
-        "" if row.ratio is None else f"{row.ratio:.2f}× ({row.ratio_low:.2f}–{row.ratio_high:.2f})",
+        "" if row.p50_us is None else f"{row.p50_us:.1f}",
+        "" if row.p99_us is None else f"{row.p99_us:.1f}",
+        "" if row.ratio is None else f"{row.ratio:.2f} ({row.ratio_low:.2f}–{row.ratio_high:.2f})",
     )
 
 
