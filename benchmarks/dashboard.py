@@ -29,16 +29,24 @@ FlipProbabilities = Mapping[int, Sequence[tuple[Sequence[float], Sequence[float]
 
 @dataclass(frozen=True)
 class Flip:
-    """One picture whose answer changed in one format."""
+    """One picture whose answer changed in one format. Labels are class numbers."""
 
-    picture: str  # data URI
     index: int
-    label: str
+    label: int
+    baseline: int
+    export: int
+    row: int  # of the parity report, the first on which it flipped
+    place: int  # among that row's flips
     format: str
-    runtimes: tuple[str, ...]
-    broken: bool  # the baseline was right
-    fixed: bool  # the export is right
-    bars: tuple[tuple[str, float, float], ...]  # (class, baseline probability, export probability) of both answers and the truth
+    runtimes: tuple[str, ...] = ()
+
+    @property
+    def broken(self) -> bool:
+        return self.baseline == self.label
+
+    @property
+    def fixed(self) -> bool:
+        return self.export == self.label
 
 
 def render(
@@ -47,7 +55,7 @@ def render(
     manifest: Mapping[str, Any],
     dataset: Mapping[str, Any],
     training: Mapping[str, Any],
-    latency: LatencyResult | None,
+    latency: Sequence[LatencyResult],
     images: np.ndarray,
     probabilities: FlipProbabilities,
 ) -> str:
@@ -56,20 +64,20 @@ def render(
 
     environment = Environment(loader=PackageLoader("benchmarks"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     rows = summarize(parity, manifest, latency)
-    flips = _flips(parity, dataset["class_names"], images, probabilities)
+    flips = _flips(parity)
     charted = [asdict(row) for row in rows if row.accuracy is not None and row.p50_us is not None]
     return environment.get_template("dashboard.html.j2").render(
         parity=parity,
         manifest=manifest,
         dataset=dataset,
         training=training,
-        latency=latency.fields if latency else None,
+        latency=latency[0].fields if latency else None,
         recommendation=recommend(rows, manifest, parity["margin_pp"]),
         columns=COLUMNS,
         rows=[(row, summary_cells(row)) for row in rows],
         chart=_scatter(charted, parity["baseline"]["accuracy"]) if charted else None,
         vega=_vega_bundle() if charted else "",
-        flips=flips[:MAX_FLIPS],
+        cards=[_card(flip, dataset["class_names"], images, probabilities) for flip in flips[:MAX_FLIPS]],
         flip_count=len(flips),
     )
 
@@ -129,32 +137,29 @@ def _vega_bundle() -> str:
     return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
 
 
-def _flips(parity: Mapping[str, Any], names: Sequence[str], images: np.ndarray, probabilities: FlipProbabilities) -> list[Flip]:
-    """One entry a picture and artifact, whatever runtimes it flipped on; broken ones first: they are what one looks for."""
+def _flips(parity: Mapping[str, Any]) -> list[Flip]:
+    """One entry a picture, format and answer, whatever runtimes it flipped on; broken ones first: they are what one looks for."""
     place: Counter[int] = Counter()
     flips: dict[tuple[int, str, int], Flip] = {}
     for flip in parity["flips"]:
-        before, after = probabilities[flip["row"]][place[flip["row"]]]
-        place[flip["row"]] += 1
         row = parity["rows"][flip["row"]]
         key = (flip["index"], row["format"], flip["export"])
-        if key in flips:
-            flips[key] = replace(flips[key], runtimes=(*flips[key].runtimes, row["runtime"]))
-            continue
-        shown = sorted((flip["baseline"], flip["export"]), key=lambda label: -label)
-        if flip["label"] not in shown:
-            shown.append(flip["label"])
-        flips[key] = Flip(
-            picture=_data_uri(images[flip["index"]]),
-            index=flip["index"],
-            label=names[flip["label"]],
-            format=row["format"],
-            runtimes=(row["runtime"],),
-            broken=flip["baseline"] == flip["label"],
-            fixed=flip["export"] == flip["label"],
-            bars=tuple((names[label], before[label], after[label]) for label in shown),
-        )
+        former = flips.get(key) or Flip(**flip, format=row["format"], place=place[flip["row"]])
+        flips[key] = replace(former, runtimes=(*former.runtimes, row["runtime"]))
+        place[flip["row"]] += 1
     return sorted(flips.values(), key=lambda flip: (not flip.broken, not flip.fixed, flip.index))
+
+
+def _card(flip: Flip, names: Sequence[str], images: np.ndarray, probabilities: FlipProbabilities) -> dict[str, Any]:
+    """What the gallery shows of a flip: the picture, and (class, baseline probability, export probability) of both answers and the truth."""
+    before, after = probabilities[flip.row][flip.place]
+    shown = dict.fromkeys((flip.baseline, flip.export, flip.label))
+    return {
+        "flip": flip,
+        "picture": _data_uri(images[flip.index]),
+        "truth": names[flip.label],
+        "bars": [(names[label], before[label], after[label]) for label in shown],
+    }
 
 
 def _data_uri(image: np.ndarray) -> str:

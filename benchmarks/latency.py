@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,23 +81,32 @@ def measure(
         workers = {}
         for runtime in dict.fromkeys(contestant.runtime for contestant in able):
             progress(len(contestants), 2 * len(contestants), f"warming up {runtime}")
-            workers[runtime] = _start(stack, [contestant for contestant in able if contestant.runtime == runtime], images_file, target, threads)
-        _take_turns(able, workers, seconds, progress)
+            with _reason_for(group := [contestant for contestant in able if contestant.runtime == runtime]):
+                workers[runtime] = _start(stack, group, images_file, target, threads)
+        _take_turns([contestant for contestant in able if not contestant.reason], workers, seconds, progress)
     return contestants
+
+
+@contextlib.contextmanager
+def _reason_for(contestants: Sequence[Contestant]) -> Iterator[None]:
+    """A runtime that fails takes its own contestants out of the race, with the reason; the others go on."""
+    try:
+        yield
+    except RuntimeProblem as error:
+        for contestant in contestants:
+            contestant.reason = str(error)
 
 
 def _measure_cold(contestant: Contestant, images_file: Path, target: Target, threads: int) -> None:
     job = {"job": "cold", "model": str(contestant.artifact.path), "images": str(images_file), "threads": threads}
-    try:
+    with _reason_for([contestant]):
         answer = target.run(job, contestant.runtime)
-    except RuntimeProblem as error:
-        contestant.reason = str(error)
-        return
-    contestant.cold = {
-        "load_ms": answer["load_ns"] / 1e6,
-        "first_ms": answer["first_ns"] / 1e6,
-        "peak_memory_bytes": answer["peak_memory_bytes"],
-    }
+        contestant.cold = {
+            "import_ms": answer["import_ns"] / 1e6,
+            "load_ms": answer["load_ns"] / 1e6,
+            "first_ms": answer["first_ns"] / 1e6,
+            "peak_memory_bytes": answer["peak_memory_bytes"],
+        }
 
 
 def _start(stack: contextlib.ExitStack, contestants: list[Contestant], images_file: Path, target: Target, threads: int) -> Worker:
@@ -119,11 +128,15 @@ def _take_turns(contestants: list[Contestant], workers: dict[str, Worker], secon
     while any(contestant.samples < MIN_SAMPLES or contestant.seconds < seconds for contestant in contestants):
         for index in order.permutation(len(contestants)):
             contestant = contestants[index]
-            worker = workers[contestant.runtime]
-            worker.send({"model": contestant.index, "runs": contestant.block_runs})
-            answer = worker.receive()
-            contestant.invoke_ns.append(answer["invoke_ns"])
-            contestant.predict_ns.append(answer["predict_ns"])
+            with _reason_for([other for other in contestants if other.runtime == contestant.runtime]):
+                worker = workers[contestant.runtime]
+                worker.send({"model": contestant.index, "runs": contestant.block_runs})
+                answer = worker.receive()
+                contestant.invoke_ns.append(answer["invoke_ns"])
+                contestant.predict_ns.append(answer["predict_ns"])
+        contestants = [contestant for contestant in contestants if not contestant.reason]
+        if not contestants:
+            return
         elapsed = min(time.perf_counter() - begin, budget)
         done = int(1000 * (0.5 + 0.5 * min(elapsed / budget, 0.99)))
         progress(done, 1000, f"{len(contestants[0].predict_ns)} rounds of {len(contestants)} models")

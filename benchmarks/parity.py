@@ -212,16 +212,24 @@ def _unjudged(identity: dict[str, str], images: int, gates: bool, verdict: str, 
     return Row(**identity, **unknown, images=images, gates=gates, verdict=verdict, reason=reason)  # type: ignore[arg-type]
 
 
+def verdict_of(lower_pp: float, upper_pp: float, margin_pp: float) -> str:
+    """Non-inferiority: PASS if the upper bound of the drop is within the margin, FAIL if the lower one is beyond it."""
+    if upper_pp <= margin_pp:
+        return PASS
+    return FAIL if lower_pp > margin_pp else INCONCLUSIVE
+
+
 def decide(broken: int, fixed: int, images: int, margin_pp: float) -> tuple[str, str]:
     """(verdict, reason) of flip counts; for INCONCLUSIVE the reason says how many images would decide."""
     lower, upper = (100 * bound for bound in statistics.tango_interval(broken, fixed, images))
-    if upper <= margin_pp:
-        return PASS, f"drop at most {upper:.2f} pp at 95 %"
-    if lower > margin_pp:
-        return FAIL, f"drop at least {lower:.2f} pp at 95 %, margin {margin_pp:g}"
+    verdict = verdict_of(lower, upper, margin_pp)
+    if verdict == PASS:
+        return verdict, f"drop at most {upper:.2f} pp at 95 %"
+    if verdict == FAIL:
+        return verdict, f"drop at least {lower:.2f} pp at 95 %, margin {margin_pp:g}"
     needed = statistics.images_to_decide(broken, fixed, images, margin_pp / 100)
     remedy = f"about {needed:,} images would decide" if needed else "no affordable number of images would decide: the drop is too near the margin"
-    return INCONCLUSIVE, f"drop between {lower:.2f} and {upper:.2f} pp at 95 %, margin {margin_pp:g}: {remedy}"
+    return verdict, f"drop between {lower:.2f} and {upper:.2f} pp at 95 %, margin {margin_pp:g}: {remedy}"
 
 
 def _flip_counts(labels: np.ndarray, before: np.ndarray, after: np.ndarray) -> tuple[int, int]:
@@ -246,9 +254,9 @@ def _hops(reference: Reference, ran: Sequence[tuple[int, Outputs]], margin_pp: f
 
 def _hop(labels: np.ndarray, from_: str, before: np.ndarray, to: str, after: np.ndarray, row: int | None, margin_pp: float) -> Hop:
     broken, fixed = _flip_counts(labels, before, after)
-    _, upper = statistics.tango_interval(broken, fixed, len(labels))
-    verdict, _ = decide(broken, fixed, len(labels), margin_pp)
-    return Hop(from_, to, row, len(labels), broken, fixed, 100 * (broken - fixed) / len(labels), 100 * upper, verdict)
+    lower, upper = (100 * bound for bound in statistics.tango_interval(broken, fixed, len(labels)))
+    verdict = verdict_of(lower, upper, margin_pp)
+    return Hop(from_, to, row, len(labels), broken, fixed, 100 * (broken - fixed) / len(labels), upper, verdict)
 
 
 def _agreement_matrix(reference: Reference, ran: Sequence[tuple[int, Outputs]]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Latency results on disk: versioned JSON with every raw sample; statistics are computed when it is read.
 
-schema 1   {schema, target, utc, host, threads, validity, rows: [{artifact, format, sha256, bytes, runtime, runtime_version, kernels, threads,
-           delegate, load_ms, first_ms, peak_memory_bytes, reason, blocks, invoke_ns, predict_ns}]}
+schema 1   {schema, target, utc, host, threads, rows: [{artifact, format, sha256, bytes, runtime, runtime_version, kernels, threads,
+           delegate, import_ms, load_ms, first_ms, peak_memory_bytes, reason, blocks, invoke_ns, predict_ns}]}
            `blocks` is the number of runs in each round; `invoke_ns` and `predict_ns` are all samples in order, as base64 of
-           zlib-compressed little-endian int32 nanoseconds.
+           zlib-compressed little-endian int64 nanoseconds.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class LatencyRow:
 
     @cached_property
     def samples(self) -> dict[str, np.ndarray]:
-        """int32 nanoseconds by scope, in the order measured."""
+        """int64 nanoseconds by scope, in the order measured."""
         return {scope: _unpack(self.fields[f"{scope}_ns"]) for scope in SCOPES}
 
     def percentile_us(self, percent: float, scope: str = "predict") -> float | None:
@@ -128,11 +128,11 @@ def read_result(path: Path) -> LatencyResult:
 
 def _pack(blocks: Sequence[Sequence[int]]) -> str:
     samples = np.array([sample for block in blocks for sample in block], np.int64)
-    return base64.b64encode(zlib.compress(np.minimum(samples, np.iinfo(np.int32).max).astype("<i4").tobytes())).decode()
+    return base64.b64encode(zlib.compress(samples.astype("<i8").tobytes())).decode()
 
 
 def _unpack(text: str) -> np.ndarray:
-    return np.frombuffer(zlib.decompress(base64.b64decode(text)), "<i4")
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), "<i8")
 
 
 def host_facts() -> dict[str, Any]:

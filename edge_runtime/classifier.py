@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_runtime.errors import InputError
+from edge_runtime.errors import InputError, UnsupportedModelError
 from edge_runtime.interpreter import OpenModel, TensorSpec, open_model
 from edge_runtime.metadata import ModelMetadata
 from edge_runtime.preprocess import Preprocessing
@@ -49,7 +49,13 @@ def input_encoder(spec: TensorSpec, contract: Preprocessing) -> Encoder:
 
     A pixel has 256 values, so that normalizing and quantizing are one table, computed here by the same code that training used. With
     x/255 and int8 input the table is a flipped top bit, which costs next to nothing.
+
+    A uint8 input without quantization parameters takes the pixels as they are; UnsupportedModelError for any other integer without them.
     """
+    if spec.quantization is None and spec.dtype == "uint8":
+        return lambda images: images
+    if spec.quantization is None and not spec.dtype.startswith("float"):
+        raise UnsupportedModelError(f"The model takes {spec.dtype} and does not say how pixels become that: export it with a float or uint8 input.")
     table = contract.normalize(np.arange(256, dtype=np.uint8))
     if spec.quantization:
         table = spec.quantization.quantize(table)
@@ -101,4 +107,6 @@ def _assumed_metadata(model: OpenModel) -> ModelMetadata:
         raise InputError(f"Expected an image classifier ([1, H, W, C] in, [1, classes] out), got {model.input.shape} and {model.output.shape}.")
     names = tuple(str(index) for index in range(model.output.shape[1]))
     height, width, channels = model.input.shape[1:]
+    if channels not in (1, 3):
+        raise InputError(f"Expected images [1, H, W, 1 or 3], channels last (NHWC), got {list(model.input.shape)}: convert the model to NHWC.")
     return ModelMetadata("unnamed", "unknown", names, Preprocessing(height, width, channels))

@@ -45,6 +45,12 @@ class UnsupportedModelError(RuntimeProblem):
     """The interpreter cannot run this file."""
 
 
+def first_line(error: Exception) -> str:
+    """What a library's exception says, fit for the middle of a one-line message."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__).rstrip(".")[:200]
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     """The error for a name that is in no registry, with the nearest one that is."""
     choices = sorted(known)

@@ -19,11 +19,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edge_runtime.errors import InputError, RuntimeMissingError, UnsupportedModelError, unknown_name
+from edge_runtime.errors import InputError, RuntimeMissingError, UnsupportedModelError, first_line, unknown_name
 from edge_runtime.metadata import ONNX_KEY, ModelMetadata, read_tflite_metadata
 from edge_runtime.tensors import Quantization
-
-KERNELS = ("default", "builtin", "reference")
 
 
 @dataclass(frozen=True)
@@ -193,7 +191,7 @@ def _reason(error: Exception) -> str:
     """The line of an interpreter's message that names the operator, without its trailing noise."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     named = [line for line in lines if "op" in line.lower() and ("version" in line or "resolve" in line or "custom" in line.lower())]
-    return (named or lines or [type(error).__name__])[0].rstrip(".")
+    return named[0].rstrip(".") if named else first_line(error)
 
 
 class OnnxModel:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_runtime.errors import InputError, unknown_name
+from edge_runtime.errors import InputError, first_line, unknown_name
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -93,7 +93,7 @@ class Preprocessing:
         except FileNotFoundError:
             raise InputError(f"No such image: {path}.") from None
         except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-            raise InputError(f"Cannot read {path} as a picture ({_first_line(error)}): give a PNG, JPEG, BMP or NPY file.") from None
+            raise InputError(f"Cannot read {path} as a picture ({first_line(error)}): give a PNG, JPEG, BMP or NPY file.") from None
 
     def fit(self, picture: Image) -> np.ndarray:
         """An open Pillow picture to uint8 [H, W, C]: colour, then size."""
@@ -116,14 +116,10 @@ class Preprocessing:
         except FileNotFoundError:
             raise InputError(f"No such image: {path}.") from None
         except Exception as error:  # on a damaged header numpy lets through whatever its tokenizer raises
-            raise InputError(f"Cannot read {path} as an array ({_first_line(error)}): save uint8 pixels with numpy.save.") from None
+            raise InputError(f"Cannot read {path} as an array ({first_line(error)}): save uint8 pixels with numpy.save.") from None
         if pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape == self.shape):
             pixels = pixels[np.newaxis]
         batch = self.as_batch(pixels)
         if len(batch) != 1:
             raise InputError(f"{path} holds {len(batch)} images: save each to a file of its own.")
         return batch[0]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -38,15 +38,20 @@ def run(
     recipe: str = "compact",
     model: str | Path | None = None,
     data: str | Path = "digits",
+    preprocess: str | None = None,
+    logits: bool = False,
     epochs: int | None = None,
     seed: int = 0,
     max_drop: float = 0.25,
+    seconds: float = 2.0,
 ) -> RunResult:
     """Run the whole pipeline into `workspace`. Progress goes to stderr. Raises EdgeproofError with the one line a user would have read."""
     command = [sys.executable, "-P", "-m", "edgeproof", "run", "--json", "-w", str(workspace), "--data", str(data)]
-    command += ["--seed", str(seed), "--max-drop", str(max_drop)]
+    command += ["--seed", str(seed), "--max-drop", str(max_drop), "--seconds", str(seconds)]
     command += ["--model", str(model)] if model is not None else ["--recipe", recipe]
     command += ["--epochs", str(epochs)] if epochs is not None else []
+    command += ["--preprocess", preprocess] if preprocess is not None else []
+    command += ["--logits"] if logits else []
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     said = []
     for line in process.stderr or ():

@@ -14,6 +14,7 @@ import typer
 
 from edge_runtime.errors import EdgeproofError
 from edgeproof import __version__
+from edgeproof.__main__ import missing_package
 from edgeproof.commands import making, proving, using
 
 app = typer.Typer(
@@ -39,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error.format_message())
     except EdgeproofError as error:
         return _fail(str(error))
+    except ModuleNotFoundError as error:
+        return _fail(missing_package(error))
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     if code == INTERRUPTED:  # typer turns Ctrl-C into this code, saying nothing
@@ -55,11 +58,6 @@ def _fail(message: str) -> int:
 def run_command(command: str) -> None:
     """`python -m <package> …` as `edgeproof <command> …`."""
     sys.exit(main([command, *sys.argv[1:]]))
-
-
-def script() -> None:
-    """The `edgeproof` program."""
-    sys.exit(main())
 
 
 @app.callback(invoke_without_command=True)

@@ -7,22 +7,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgeproof.workspace import DEFAULT
+
 if TYPE_CHECKING:
     from edgeproof.console import Console
     from edgeproof.workspace import Workspace
 
-DEFAULT_WORKSPACE = Path("runs/default")
+DEFAULT_WORKSPACE = Path(DEFAULT)
 
 WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", envvar="EDGEPROOF_WORKSPACE", help="Folder that keeps everything of one model.")]
 ModelOption = Annotated[Path | None, typer.Option("--model", help="Your own tf_keras classifier (.keras or .h5) instead of a recipe.")]
-DataOption = Annotated[str, typer.Option("--data", help="digits, a folder of class folders, a Kaggle train.csv, an .npz, or an IDX file.")]
+DataOption = Annotated[
+    str | None, typer.Option("--data", help="digits (default), a folder of class folders, a Kaggle train.csv, an .npz, an IDX file.")
+]
 PreprocessOption = Annotated[
     str | None,
     typer.Option("--preprocess", help="Pixel range --model takes: unit (0..1), signed (-1..1) or raw (0..255). Default: told by its first layer."),
 ]
 LogitsOption = Annotated[bool, typer.Option("--logits", help="Export --model without its softmax; the runtime applies it.")]
 EpochsOption = Annotated[int | None, typer.Option("--epochs", min=1, help="At most so many epochs (default: the recipe's).")]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Decides split, calibration images and training.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Decides split, calibration images and training.")]
 MarginOption = Annotated[float, typer.Option("--max-drop", metavar="PP", help="Margin of the verdict: largest acceptable drop in percentage points.")]
 RuntimeOption = Annotated[list[str] | None, typer.Option("--runtime", help="Only this runtime (may be repeated).")]
 TargetOption = Annotated[list[str], typer.Option("--on", metavar="TARGET", help="Where to run: local (may be repeated).")]
@@ -38,12 +42,15 @@ def open_workspace(workspace: Path, as_json: bool, verbose: bool) -> tuple[Works
     return Workspace(workspace), Console(as_json=as_json, verbose=verbose)
 
 
-def adopt_model(place: Workspace, console: Console, model: Path, data: str, preprocess: str | None, logits: bool, seed: int = 0) -> None:
+def refuse_without_model(model: Path | None, **options: object) -> None:
+    """BadParameter for options that say something about --model when there is none: they would be ignored."""
+    given = [f"--{name}" for name, value in options.items() if value]
+    if model is None and given:
+        raise typer.BadParameter(f"{' and '.join(given)} only mean something with --model")
+
+
+def adopt_model(place: Workspace, console: Console, model: Path, data: str | None, preprocess: str | None, logits: bool, seed: int = 0) -> None:
+    """Make the user's model the workspace's baseline."""
     from edgeproof.stages.baseline import adopt_baseline
 
-    adopt_baseline(place, console, model_path=model, source=data, preprocess=preprocess, logits=logits, seed=seed)
-
-
-def where(place: Workspace) -> str:
-    """How the next command must name this workspace: not at all, if it is the default one."""
-    return "" if place.path == DEFAULT_WORKSPACE else f" -w {place.path}"
+    adopt_baseline(place, console, model_path=model, source=data or "digits", preprocess=preprocess, logits=logits, seed=seed)

@@ -10,14 +10,18 @@ from benchmarks.reports.summary import Recommendation, SummaryRow
 from edge_runtime.errors import EdgeproofError
 from edgeproof.console import Console
 from edgeproof.stages.baseline import adopt_baseline, train_baseline
-from edgeproof.stages.benching import bench
+from edgeproof.stages.benching import bench, check_measuring
 from edgeproof.stages.exporting import export_formats
-from edgeproof.stages.judging import judge_parity
+from edgeproof.stages.judging import check_margin, judge_parity
 from edgeproof.stages.quantize import fold_and_fine_tune
 from edgeproof.stages.showing import build_dashboard, summary
 from edgeproof.workspace import Workspace
 from export.formats import choose_formats
 from train.recipes import find_recipe
+
+
+class NothingExported(EdgeproofError):
+    """Every format failed: there is nothing to judge."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +53,18 @@ class Outcome:
 
 def run(workspace: Workspace, console: Console, options: Options) -> Outcome:
     """Every stage in order. Raises the error tree; formats that fail are reported in the outcome."""
+    check_margin(options.margin_pp)  # before minutes of work, not after
+    check_measuring(options.seconds, 1)
     begin = time.perf_counter()
     make_baseline(workspace, console, options)
     fold_and_fine_tune(workspace, console, epochs=_fine_tuning_epochs(options))
     exported = export_formats(workspace, console, choose_formats())
     if not exported["artifacts"]:
-        raise EdgeproofError("No format could be exported: " + "; ".join(f"{name}: {reason}" for name, reason in exported["failed"].items()))
+        raise NothingExported("No format could be exported: " + "; ".join(f"{name}: {reason}" for name, reason in exported["failed"].items()))
     report = judge_parity(workspace, console, margin_pp=options.margin_pp)
     bench(workspace, console, seconds=options.seconds)
     dashboard = build_dashboard(workspace, console)
-    rows, recommendation = summary(workspace)
+    rows, recommendation = summary(workspace, console)
     return Outcome(report.verdict, rows, recommendation, exported["failed"], dashboard, time.perf_counter() - begin)
 
 

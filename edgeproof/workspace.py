@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +22,20 @@ if TYPE_CHECKING:
 
 DEFAULT = "runs/default"
 
-# What each stage makes. A stage that ends removes what later stages made from its former output.
-# Measured latencies stay: they name their artifact's hash.
+# What each stage makes. Its record is written last: without it, the stage has not been run.
 _DATA = ("dataset.json", "validation.npz", "baseline.keras", "training.json", "history.csv", "figures")
 _QAT = ("folded.keras", "qat.h5", "qat.json", "layers.npz")
 _EXPORT = ("artifacts",)
 _VERDICT = ("outputs", "parity.json", "parity.md", "parity.junit.xml")
-_LATER = {"train": _QAT + _EXPORT + _VERDICT, "qat": _EXPORT + _VERDICT, "export": _VERDICT}
+_RECORD = {"train": "training.json", "qat": "qat.json", "export": "artifacts/manifest.json", "parity": "parity.json"}
+
+# What a stage replaces: its own former files and what later stages made from them. Measured latencies stay: they name their artifact's hash.
+_REPLACES = {
+    "train": _DATA + _QAT + _EXPORT + _VERDICT,
+    "qat": _QAT + _EXPORT + _VERDICT,
+    "export": _VERDICT,  # artifacts of other formats stay
+    "parity": _VERDICT,
+}
 
 _MADE_BY = {
     **dict.fromkeys(_DATA, "edgeproof train"),
@@ -36,18 +45,13 @@ _MADE_BY = {
 }
 
 
-def made_by(name: str) -> str:
-    """The command that makes a file of the workspace."""
-    return _MADE_BY.get(name) or _MADE_BY[name.split("/")[0]]
-
-
 class Workspace:
     """Paths and whole-file reading and writing below one folder."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         for part in (self.path, *self.path.parents):
-            if part.exists() and not part.is_dir():
+            if _is_file(part):
                 raise InputError(f"Workspace {self.path} cannot be a folder: {part} is a file. Choose another with -w.")
 
     def __truediv__(self, name: str) -> Path:
@@ -59,9 +63,17 @@ class Workspace:
     def require(self, name: str) -> Path:
         """The path of a file that must exist; MissingInputError names the command that makes it."""
         if not self.has(name):
-            where = "" if str(self.path) == DEFAULT else f" -w {self.path}"
-            raise MissingInputError(f"{self / name} does not exist yet: run `{made_by(name)}{where}` first.")
+            raise MissingInputError(f"{self / name} does not exist yet: run `{self.command_for(name)}` first.")
         return self / name
+
+    def command_for(self, name: str) -> str:
+        """The command that makes a file of this workspace."""
+        return f"{_MADE_BY.get(name) or _MADE_BY[name.split('/')[0]]}{self.option}"
+
+    @property
+    def option(self) -> str:
+        """How a command names this workspace: not at all, if it is the default one."""
+        return "" if str(self.path) == DEFAULT else f" -w {self.path}"
 
     def read_json(self, name: str) -> dict[str, Any]:
         path = self.require(name)
@@ -71,12 +83,12 @@ class Workspace:
                 raise ValueError("not a JSON object")
             return fields
         except (OSError, ValueError) as error:
-            raise InputError(f"Cannot read {path} ({error}): run `{made_by(name)}` again.") from None
+            raise InputError(f"Cannot read {path} ({error}): run `{self.command_for(name)}` again.") from None
 
     def read_arrays(self, name: str) -> dict[str, np.ndarray]:
         from edge_runtime.arrays import read_npz
 
-        return read_npz(self.require(name), f"run `{made_by(name)}` again")
+        return read_npz(self.require(name), f"run `{self.command_for(name)}` again")
 
     def write_bytes(self, name: str, content: bytes) -> Path:
         """Write beside, flush to disk, rename: a reader sees the old file or the new one, never a part."""
@@ -114,26 +126,61 @@ class Workspace:
     def sha256(self, name: str) -> str:
         return file_sha256(self.require(name))
 
-    def forget_after(self, stage: str) -> None:
-        """Remove what later stages made from this stage's former output."""
-        for name in _LATER[stage]:
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[Workspace]:
+        """A folder for a stage ("train", "qat", "export", "parity") to write its files into.
+
+        On leaving, they take their places together, the stage's record last. After an error, or Ctrl-C, or a full disk, nothing has changed.
+        """
+        existed = self.path.exists()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            folder = tempfile.mkdtemp(prefix=f".{name}-", dir=self.path)
+        except OSError as error:
+            raise InputError(f"Cannot write to {self.path}: {error.strerror}.") from None
+        try:
+            yield (staged := Workspace(folder))
+            self._take(name, staged)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            if not existed and not any(self.path.iterdir()):
+                self.path.rmdir()
+
+    def _take(self, stage: str, staged: Workspace) -> None:
+        record = _RECORD[stage]
+        (self / record).unlink(missing_ok=True)
+        for name in _REPLACES[stage]:
             path = self / name
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+        files = [str(file.relative_to(staged.path)) for file in staged.path.rglob("*") if file.is_file()]
+        for name in sorted(files, key=lambda name: name == record):
+            (self / name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(staged / name, self / name)
 
     def artifacts(self) -> list[Artifact]:
         """The exported files that the manifest lists; InputError when one is not the file it was."""
         from benchmarks.matrix import Artifact
 
+        command = self.command_for("artifacts/manifest.json")
         artifacts = []
-        for name, facts in self.read_json("artifacts/manifest.json")["artifacts"].items():
+        for name, facts in self.read_json("artifacts/manifest.json").get("artifacts", {}).items():
             path = self / f"artifacts/{name}"
-            if not path.exists() or file_sha256(path) != facts["sha256"]:
-                raise InputError(f"{path} is not the file that was exported (its sha256 differs from the manifest): run `edgeproof export` again.")
+            if not path.exists() or file_sha256(path) != facts.get("sha256"):
+                raise InputError(f"{path} is not the file that was exported (its sha256 differs from the manifest): run `{command}` again.")
             artifacts.append(Artifact(path.resolve(), facts["format"], facts["source"], facts["sha256"], tuple(facts["runtimes"]), facts["bytes"]))
+        if not artifacts:
+            raise InputError(f"{self / 'artifacts/manifest.json'} lists no artifacts: run `{command}` again.")
         return artifacts
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.exists() and not path.is_dir()
+    except OSError as error:  # a name too long, a folder that may not be read
+        raise InputError(f"Workspace {path} cannot be used: {error.strerror}. Choose another with -w.") from None
 
 
 def file_sha256(path: Path) -> str:

@@ -8,12 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.errors import InputError
+from edge_runtime.errors import InputError, first_line
 
 _INT8_TYPES = ("int8", "uint8")
-# These only move or convert; whether they are float says nothing about the arithmetic.
-_FLOAT_COMPUTE = ("Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "ConvTranspose")
-_INT8_COMPUTE = ("QLinearConv", "QGemm", "QLinearMatMul", "MatMulInteger", "ConvInteger")
+_NO_ARITHMETIC = "none"
+# ONNX operators that only convert numbers, move them or choose among them: whether those are float says nothing about the arithmetic.
+_ONNX_MOVERS = frozenset(
+    (
+        "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast", "Constant", "ConstantOfShape", "Shape", "Identity",
+        "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Concat", "Split", "Slice", "Gather", "Expand", "Tile", "Pad",
+        "DepthToSpace", "SpaceToDepth", "MaxPool", "NhwcMaxPool", "GlobalMaxPool",
+    )
+)  # fmt: skip
+_ONNX_INT8 = ("QGemm", "QAttention", "MatMulInteger", "MatMulIntegerToFloat", "ConvInteger", "DynamicQuantizeMatMul")
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,7 @@ class Operator:
     kind: str
     version: int
     name: str
-    dtype: str
+    dtype: str  # of its arithmetic; "none" where it does none (told apart for ONNX only)
     macs: int  # multiply-accumulates of one inference; 0 where not counted
     weight_bytes: int
 
@@ -39,7 +46,7 @@ class Audit:
     @property
     def float_islands(self) -> list[str]:
         """Operators that compute in floating point, by layer name."""
-        return [f"{operator.kind} {operator.name}" for operator in self.operators if operator.dtype not in _INT8_TYPES]
+        return [f"{operator.kind} {operator.name}" for operator in self.operators if operator.dtype not in (*_INT8_TYPES, _NO_ARITHMETIC)]
 
     @property
     def int8_macs_share(self) -> float | None:
@@ -53,8 +60,8 @@ class Audit:
 
     @property
     def is_int8(self) -> bool:
-        """Every operator in int8. (An ONNX file may still take and give floats: its ends are converted inside.)"""
-        return not self.float_islands
+        """Everything computed in int8, and something is. (An ONNX file may still take and give floats: its ends are converted inside.)"""
+        return not self.float_islands and any(operator.dtype in _INT8_TYPES for operator in self.operators)
 
     def to_dict(self) -> dict[str, Any]:
         counts = Counter(f"{operator.kind} v{operator.version}" for operator in self.operators)
@@ -155,20 +162,32 @@ def _audit_onnx(model: bytes) -> Audit:
         try:
             session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors share no public base class
-            raise InputError(f"ONNX Runtime cannot read this file ({str(error).splitlines()[0]}).") from None
+            raise InputError(f"ONNX Runtime cannot read this file ({first_line(error)}).") from None
         graph = onnx.load(options.optimized_model_filepath).graph
     ends = [end.type.removeprefix("tensor(").rstrip(")").replace("float", "float32") for end in (session.get_inputs()[0], session.get_outputs()[0])]
     sizes = {tensor.name: len(tensor.raw_data) for tensor in graph.initializer if len(tensor.dims) > 1}
+    islands = _onnx_islands([node.op_type for node in graph.node])
     operators = [
         Operator(
             node.op_type,
             1,
             node.name or node.output[0],
-            "int8" if node.op_type in _INT8_COMPUTE else "float32",
+            "float32" if index in islands else "int8" if _is_onnx_int8(node.op_type) else _NO_ARITHMETIC,
             0,
             sum(sizes.get(name, 0) for name in node.input),
         )
-        for node in graph.node
-        if node.op_type in _INT8_COMPUTE + _FLOAT_COMPUTE
+        for index, node in enumerate(graph.node)
     ]
     return Audit(tuple(operators), *ends)
+
+
+def _is_onnx_int8(kind: str) -> bool:
+    return kind.startswith("QLinear") or kind in _ONNX_INT8
+
+
+def _onnx_islands(kinds: list[str]) -> list[int]:
+    """Which operators of a graph, in topological order, compute in floating point."""
+    computing = [index for index, kind in enumerate(kinds) if kind not in _ONNX_MOVERS]
+    if computing and kinds[computing[-1]] == "Softmax":
+        computing.pop()  # the head a model keeps: it only turns the finished, dequantized logits into probabilities
+    return [index for index in computing if not _is_onnx_int8(kinds[index])]

@@ -89,13 +89,13 @@ FAMILIES = ("tflite", "onnx")
 
 
 def choose_formats(family: str = "all", kinds: Sequence[str] = ()) -> list[Format]:
-    """The formats of one family, or of all; only those of `kinds` ("int8", "float32") if any are given.
+    """The formats of one family, of all, or one by its full name; only those of `kinds` ("int8", "float32") if any are given.
 
     Raises InputError with the nearest name for a family that does not exist, and for a kind that the family lacks.
     """
-    if family not in (*FAMILIES, "all"):
+    if family not in (*FAMILIES, *FORMATS, "all"):
         raise unknown_name("format", family, (*FAMILIES, "all", *FORMATS))
-    able = [format for format in FORMATS.values() if family in ("all", format.family)]
+    able = [format for format in FORMATS.values() if family in ("all", format.family, format.name)]
     for kind in kinds:
         if not any(format.kind == kind for format in able):
             raise InputError(f"There is no {family} format {kind!r}. Known: {', '.join(format.kind for format in able)}.")

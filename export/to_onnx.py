@@ -11,36 +11,34 @@ import copy
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edge_runtime.errors import ModelError
+from edge_runtime.errors import ModelError, first_line
+from export.to_tflite import INPUT, serving_function
 
 OPSET = 17  # the newest that tf2onnx 1.17 maps well; read by ONNX Runtime since 1.12
-INPUT, OUTPUT = "image", "output"
+OUTPUT = "output"
 _LEAST_RANGE = 1e-6  # a layer that is always zero still needs a scale
 
 
 def convert_float32(model: Any, *, softmax: bool) -> bytes:
     """The network at batch 1, float32 [1, H, W, C] in. `softmax`: whether the file answers with probabilities rather than logits."""
     import onnx
-    import tensorflow as tf
     import tf2onnx
 
-    def forward(image: Any) -> Any:
-        answer = model(image, training=False)
-        return tf.nn.softmax(answer) if softmax else answer
-
-    signature = [tf.TensorSpec((1, *model.inputs[0].shape[1:]), tf.float32, name=INPUT)]
-    proto, _ = tf2onnx.convert.from_function(tf.function(forward), input_signature=signature, opset=OPSET)
+    function, spec = serving_function(model, softmax=softmax)
+    with _one_line("tf2onnx cannot convert this model"):
+        proto, _ = tf2onnx.convert.from_function(function, input_signature=[spec], opset=OPSET)
     _rename_output(proto.graph)
     _settle_names(proto.graph)
     try:
         onnx.checker.check_model(proto, full_check=True)  # tf2onnx leaves operators it does not know in the file
-    except onnx.checker.ValidationError as error:
-        raise ModelError(f"ONNX has no operator for a layer of this model ({str(error).splitlines()[0]}).") from None
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ModelError(f"ONNX has no operator for a layer of this model ({first_line(error)}).") from None
     return proto.SerializeToString(deterministic=True)
 
 
@@ -57,19 +55,30 @@ def convert_int8(model: Any, ranges: Mapping[str, tuple[float, float]], calibrat
     with tempfile.TemporaryDirectory() as folder:
         source, prepared, target = (Path(folder) / name for name in ("float.onnx", "prepared.onnx", "int8.onnx"))
         source.write_bytes(convert_float32(model, softmax=softmax))
-        quant_pre_process(str(source), str(prepared))
+        with _one_line("ONNX Runtime cannot prepare this model for quantization"):
+            quant_pre_process(str(source), str(prepared))
         overrides = _overrides(onnx.load(str(prepared)).graph, ranges)
-        quantize_static(
-            str(prepared),
-            str(target),
-            _Reader(calibration),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=QuantType.QUInt8,  # U8S8 fuses on x86 with and without VNNI, and on ARM
-            weight_type=QuantType.QInt8,
-            extra_options={"TensorQuantOverrides": overrides},
-        )
+        with _one_line("ONNX Runtime cannot quantize this model"):
+            quantize_static(
+                str(prepared),
+                str(target),
+                _Reader(calibration),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,  # U8S8 fuses on x86 with and without VNNI, and on ARM
+                weight_type=QuantType.QInt8,
+                extra_options={"TensorQuantOverrides": overrides},
+            )
         return target.read_bytes()
+
+
+@contextmanager
+def _one_line(fault: str) -> Iterator[None]:
+    """An error of a converter as one ModelError."""
+    try:
+        yield
+    except Exception as error:  # neither tf2onnx nor onnxruntime.quantization has a class of its own: they raise down to bare Exception
+        raise ModelError(f"{fault}: {first_line(error)}.") from None
 
 
 class _Reader:

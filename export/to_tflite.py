@@ -6,7 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from edge_runtime.errors import ModelError
+from edge_runtime.errors import ModelError, first_line
+
+INPUT = "image"  # name of the input tensor, in every format
+
+
+def serving_function(model: Any, *, softmax: bool) -> tuple[Any, Any]:
+    """What every converter is given: a function at batch 1, in inference mode, so that nothing is left to guess.
+
+    Returns (tf.function, its TensorSpec) of a Keras model, float32 [1, H, W, C] in; `softmax` adds one at the end.
+    """
+    import tensorflow as tf
+
+    @tf.function
+    def forward(image: Any) -> Any:
+        answer = model(image, training=False)
+        return tf.nn.softmax(answer) if softmax else answer
+
+    return forward, tf.TensorSpec((1, *model.inputs[0].shape[1:]), tf.float32, name=INPUT)
 
 
 def convert_float32(model: Any, *, softmax: bool) -> bytes:
@@ -32,16 +49,10 @@ def convert_int8(model: Any, calibration: np.ndarray, *, softmax: bool) -> bytes
 
 
 def _converter(model: Any, softmax: bool) -> Any:
-    """From a concrete function, batch 1, inference mode: nothing is left for the converter to guess."""
     import tensorflow as tf
 
-    def forward(image: Any) -> Any:
-        answer = model(image, training=False)
-        return tf.nn.softmax(answer) if softmax else answer
-
-    signature = tf.TensorSpec((1, *model.inputs[0].shape[1:]), tf.float32, name="image")
-    function = tf.function(forward).get_concrete_function(signature)
-    return tf.lite.TFLiteConverter.from_concrete_functions([function], model)
+    function, spec = serving_function(model, softmax=softmax)
+    return tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function(spec)], model)
 
 
 def _run(converter: Any) -> bytes:
@@ -50,5 +61,4 @@ def _run(converter: Any) -> bytes:
     try:
         return bytes(converter.convert())
     except (ConverterError, ValueError, RuntimeError) as error:
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        raise ModelError(f"TensorFlow Lite cannot convert this model: {lines[0] if lines else type(error).__name__}.") from None
+        raise ModelError(f"TensorFlow Lite cannot convert this model: {first_line(error)}.") from None

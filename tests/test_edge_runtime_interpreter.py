@@ -173,6 +173,39 @@ def test_what_is_no_image_classifier_is_said_to_be_none(shape: tuple[int, ...], 
         Classifier.load(model.SerializeToString())
 
 
+def integer_model(kind: str, shape: tuple[int, ...] = (1, 2, 2, 1)) -> bytes:
+    """An ONNX model of integer pixels, cast inside; without a word about quantization its answers are the first pixels."""
+    from onnx import TensorProto, helper
+
+    nodes = [
+        helper.make_node("Cast", ["x"], ["real"], to=TensorProto.FLOAT),
+        helper.make_node("Flatten", ["real"], ["y"]),
+    ]
+    ends = [
+        helper.make_tensor_value_info("x", getattr(TensorProto, kind), shape),
+        helper.make_tensor_value_info("y", TensorProto.FLOAT, (1, int(np.prod(shape)))),
+    ]
+    graph = helper.make_graph(nodes, "graph", ends[:1], ends[1:])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+
+
+def test_uint8_pixels_without_quantization_go_in_as_they_are() -> None:
+    images = np.array([[[0, 1], [254, 255]]], np.uint8)
+    assert Classifier.load(integer_model("UINT8")).predict(images).outputs.tolist() == [[0.0, 1.0, 254.0, 255.0]]
+
+
+def test_int8_without_quantization_is_refused() -> None:
+    with pytest.raises(UnsupportedModelError, match="takes int8 and does not say"):
+        Classifier.load(integer_model("INT8"))
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 16, 16), (1, 1, 8, 8), (1, 8, 8, 4)])
+def test_channels_elsewhere_than_last_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match="NHWC") as refusal:
+        Classifier.load(integer_model("FLOAT", shape))
+    assert "\n" not in str(refusal.value)
+
+
 @pytest.mark.parametrize(("module", "runtime"), [("ai_edge_litert", "ai-edge-litert"), ("onnxruntime", "onnxruntime")])
 @pytest.mark.parametrize("asked", ["by name", "auto"])
 def test_a_runtime_that_is_not_installed_says_how_to_install_it(tiny_artifacts: dict[str, Path], module: str, runtime: str, asked: str) -> None:

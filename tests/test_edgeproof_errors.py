@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.pipelines import run
+from tests.pipelines import Run, run
 
 PIXELS = [f"pixel{index}" for index in range(784)]
 
@@ -99,3 +101,31 @@ def test_numbers_outside_their_range(tmp_path: Path) -> None:
     _assert_refused(tmp_path, "bench", "--seconds", "0", because="--seconds")
     _assert_refused(tmp_path, "bench", "--runtime", "tflite", because="Did you mean 'tflite-runtime'?")
     _assert_refused(tmp_path, "bench", "--on", "locale", because="Did you mean 'local'?")
+
+
+def test_options_that_would_be_ignored_or_contradict_each_other(tmp_path: Path) -> None:
+    _assert_refused(tmp_path, "qat", "--data", "digits", because="--data only mean something with --model")
+    _assert_refused(tmp_path, "export", "all", "--logits", "--seed", "1", because="--logits and --seed")
+    _assert_refused(tmp_path, "run", "--preprocess", "raw", because="--preprocess")
+    _assert_refused(tmp_path, "run", "--model", "m.h5", "--recipe", "seed", because="not both")
+
+
+def test_a_run_checks_its_numbers_before_it_works_for_minutes(tmp_path: Path) -> None:
+    _assert_refused(tmp_path, "run", "--max-drop", "500", because="--max-drop")
+    _assert_refused(tmp_path, "run", "--seconds", "inf", because="--seconds")
+
+
+def test_a_workspace_keeps_the_way_of_one_model(digits_run: Run, twin_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(digits_run.workspace, tmp_path / "w")
+    model = ("--model", str(twin_folder / "stranger.h5"), "--data", str(twin_folder / "pictures"))
+    _assert_refused(tmp_path, "export", "tflite", "-w", "w", *model, because="w already holds compact")
+    _assert_refused(tmp_path, "run", "-w", "w", *model, because="choose another folder with -w")
+
+
+@pytest.mark.parametrize(("package", "extra"), [("typer", "check"), ("tf_keras", "toolkit")])
+def test_a_package_that_is_not_installed_is_named_with_the_extra_that_brings_it(package: str, extra: str, tmp_path: Path) -> None:
+    program = f"import sys; sys.modules[{package!r}] = None; sys.argv = ['edgeproof', 'train']; from edgeproof.__main__ import script; script()"
+    done = run("-c", program, cwd=tmp_path, command=(sys.executable, "-P"))
+    assert done.code == 2
+    assert f"needs {package}, which is not installed: pip install 'edgeproof[{extra}]'" in done.stderr
+    assert "Traceback" not in done.stderr

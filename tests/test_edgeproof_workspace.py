@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -109,7 +110,7 @@ def test_a_workspace_below_a_regular_file_is_refused_by_the_files_name(tmp_path:
 def test_json_that_cannot_be_used_is_one_line_with_the_remedy(tmp_path: Path, content: bytes) -> None:
     workspace = Workspace(tmp_path)
     workspace.write_bytes("qat.json", content)
-    with pytest.raises(InputError, match="run `edgeproof qat` again") as caught:
+    with pytest.raises(InputError, match=r"run `edgeproof qat -w .*` again") as caught:
         workspace.read_json("qat.json")
     assert "\n" not in str(caught.value)
 
@@ -128,22 +129,77 @@ def test_arrays_that_cannot_be_used_are_one_line_with_the_remedy(tmp_path: Path,
         "npy": (tmp_path / "one.npy").read_bytes(),
     }[damage]
     workspace.write_bytes("validation.npz", content)
-    with pytest.raises(InputError, match="run `edgeproof train` again") as caught:
+    with pytest.raises(InputError, match=r"run `edgeproof train -w .*` again") as caught:
         workspace.read_arrays("validation.npz")
     assert "\n" not in str(caught.value)
 
 
+RECORDS = {"train": "training.json", "qat": "qat.json", "export": "artifacts/manifest.json", "parity": "parity.json"}
+
+
 @pytest.mark.parametrize(
-    ("stage", "forgotten"),
-    [("train", ("qat", "export", "parity")), ("qat", ("export", "parity")), ("export", ("parity",))],
+    ("stage", "replaced"),
+    [("train", ("train", "qat", "export", "parity")), ("qat", ("qat", "export", "parity")), ("export", ("parity",)), ("parity", ("parity",))],
 )
-def test_a_stage_that_runs_again_forgets_what_later_stages_made_and_nothing_else(tmp_path: Path, stage: str, forgotten: tuple[str, ...]) -> None:
+def test_a_stage_that_runs_again_replaces_its_files_and_what_later_stages_made(tmp_path: Path, stage: str, replaced: tuple[str, ...]) -> None:
     workspace = filled(tmp_path)
-    workspace.forget_after(stage)
-    kept = [name for maker, names in MADE.items() if maker not in forgotten for name in names]
-    assert files(tmp_path) == sorted(kept)
-    workspace.forget_after(stage)  # nothing there: no error
-    assert files(tmp_path) == sorted(kept)
+    with workspace.stage(stage) as staged:
+        staged.write_text(RECORDS[stage], "{}")
+        staged.write_text("new.txt", "")
+    kept = {name for maker, names in MADE.items() if maker not in replaced for name in names}
+    assert files(tmp_path) == sorted(kept | {RECORDS[stage], "new.txt"})
+    assert workspace.read_json(RECORDS[stage]) == {}
+
+
+@pytest.mark.parametrize("stage", RECORDS)
+@pytest.mark.parametrize("error", [KeyboardInterrupt, InputError("disk full")])
+def test_a_stage_that_is_broken_off_changes_nothing(tmp_path: Path, stage: str, error: BaseException) -> None:
+    workspace = filled(tmp_path)
+    before = files(tmp_path)
+
+    def break_off() -> None:
+        with workspace.stage(stage) as staged:
+            staged.write_text(RECORDS[stage], "{}")
+            raise error
+
+    with pytest.raises((KeyboardInterrupt, InputError)):
+        break_off()
+    assert files(tmp_path) == before
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_a_first_stage_that_is_broken_off_leaves_no_folder(tmp_path: Path) -> None:
+    def break_off() -> None:
+        with Workspace(tmp_path / "new").stage("train"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        break_off()
+    assert not (tmp_path / "new").exists()
+
+
+def test_without_its_record_a_stage_has_not_been_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = filled(tmp_path)
+    moved: list[str] = []
+    replace = os.replace
+
+    def stop_at_the_second(source: Path, target: Path) -> None:
+        moved.append(str(target))
+        if len(moved) == 2:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    def break_off() -> None:
+        with workspace.stage("qat") as staged:
+            for name in ("folded.keras", "qat.h5", "qat.json"):
+                staged.write_text(name, "{}")
+            moved.clear()
+            monkeypatch.setattr(os, "replace", stop_at_the_second)
+
+    with pytest.raises(KeyboardInterrupt):
+        break_off()
+    with pytest.raises(MissingInputError, match="run `edgeproof qat"):
+        workspace.read_json("qat.json")
 
 
 def test_artifacts_are_those_of_the_manifest(tmp_path: Path) -> None:
@@ -163,7 +219,7 @@ def test_an_artifact_that_is_not_the_exported_file_is_refused(tmp_path: Path, ch
     path.unlink()
     if change == "changed":
         path.write_bytes(b"Model")
-    with pytest.raises(InputError, match="m.tflite is not the file that was exported.*run `edgeproof export` again"):
+    with pytest.raises(InputError, match="m.tflite is not the file that was exported.*run `edgeproof export all -w .*` again"):
         workspace.artifacts()
 
 

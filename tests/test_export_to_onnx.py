@@ -31,11 +31,19 @@ def residual_network() -> Any:
     return tf_keras.Model(image, layers.Dense(4)(layers.GlobalAveragePooling2D()(output)))
 
 
-def exported(model: Any) -> tuple[onnx.ModelProto, dict[str, tuple[float, float]], bytes]:
+def strangers_network() -> Any:
+    """The layers of the twin's: own scaling, batch norm behind pooling, a softmax at the end."""
+    tf_keras.utils.set_random_seed(0)
+    body = (layers.Rescaling(1 / 255), layers.Conv2D(8, 3, strides=2, padding="same", activation="relu"), layers.MaxPooling2D())
+    rest = (layers.BatchNormalization(), layers.Conv2D(16, 3, activation="relu"), layers.BatchNormalization(), layers.Dropout(0.1))
+    return tf_keras.Sequential([layers.Input((16, 16, 3)), *body, *rest, layers.Flatten(), layers.Dense(3, activation="softmax")])
+
+
+def exported(model: Any, softmax: bool = False) -> tuple[onnx.ModelProto, dict[str, tuple[float, float]], bytes]:
     folded = fold.fold(model).model
     trained = qat.quantize_aware(folded, IMAGES, CONTRACT)
     ranges = qat.activation_ranges(trained)
-    content = to_onnx.convert_int8(qat.float_twin(trained, folded), ranges, CONTRACT.normalize(IMAGES), softmax=False)
+    content = to_onnx.convert_int8(qat.float_twin(trained, folded), ranges, CONTRACT.normalize(IMAGES), softmax=softmax)
     return onnx.load_from_string(content), ranges, content
 
 
@@ -45,6 +53,12 @@ def test_every_learnt_range_is_the_scale_of_a_tensor_and_nothing_stays_float() -
     used = [layer for layer, (low, high) in ranges.items() if any(np.isclose(scale, (high - low) / 255, rtol=1e-6) for scale in scales)]
     assert {"input", "add", "global_average_pooling2d"} <= {layer.rstrip("_0123456789") for layer in used}
     assert audit(content).is_int8
+
+
+def test_a_model_that_keeps_its_softmax_is_int8_as_well() -> None:
+    found = audit(exported(strangers_network(), softmax=True)[2])
+    assert found.float_islands == []
+    assert found.is_int8
 
 
 def test_its_answers_follow_the_qat_model() -> None:
@@ -72,3 +86,26 @@ def test_an_operator_that_onnx_lacks_is_one_line() -> None:
     with pytest.raises(ModelError) as refusal:
         to_onnx.convert_float32(model, softmax=False)
     assert "\n" not in str(refusal.value)
+
+
+FAULTS = {
+    "tf2onnx.convert.from_function": AssertionError(),
+    "onnx.checker.check_model": onnx.shape_inference.InferenceError("[ShapeInferenceError] wrong\n\nmore"),
+    "onnxruntime.quantization.shape_inference.quant_pre_process": Exception("Incomplete symbolic shape inference\nmore"),
+    "onnxruntime.quantization.quantize_static": ValueError("\nUnexpected value.\nmore"),
+}
+
+
+@pytest.mark.parametrize("step", FAULTS)
+def test_an_error_of_any_converter_is_one_line(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any, **options: Any) -> None:
+        raise FAULTS[step]
+
+    model = tf_keras.Sequential([layers.Input((8, 8, 1)), layers.Flatten(), layers.Dense(2)])
+    monkeypatch.setattr(step, fail)
+    with pytest.raises(ModelError) as refusal:
+        to_onnx.convert_int8(model, {"input": (0.0, 1.0)}, np.zeros((1, 8, 8, 1), np.float32), softmax=False)
+    message = str(refusal.value)
+    assert "\n" not in message
+    assert next(line for line in (*str(FAULTS[step]).splitlines(), "AssertionError") if line).rstrip(".") in message
+    assert ".." not in message

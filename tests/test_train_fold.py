@@ -15,13 +15,13 @@ from tf_keras import layers
 from edge_runtime.errors import ModelError
 from edge_runtime.preprocess import Preprocessing
 from train.datasets import load_dataset
-from train.fold import check_fold, fold
+from train.fold import check_fold, fold, scales_pixels_itself
 from train.recipes import RECIPES
 
 CONTRACT = Preprocessing(8, 8, 3)
 IMAGES = np.random.default_rng(0).integers(0, 256, (32, 8, 8, 3), np.uint8)
-REMOVED = {"BatchNormalization", "Rescaling", "Dropout", "SpatialDropout2D", "RandomFlip", "Softmax", "SeparableConv2D"}
-BN, CONV, POOL = layers.BatchNormalization, layers.Conv2D, layers.MaxPooling2D
+REMOVED = {"BatchNormalization", "Rescaling", "Normalization", "Dropout", "SpatialDropout2D", "RandomFlip", "Softmax", "SeparableConv2D"}
+BN, CONV, POOL, NORMALIZATION = layers.BatchNormalization, layers.Conv2D, layers.MaxPooling2D, layers.Normalization
 DEPTHWISE, SEPARABLE, TRANSPOSED = layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Conv2DTranspose
 
 
@@ -61,6 +61,12 @@ def kinds(model: Any) -> str:
     return " ".join(name.removesuffix(":linear") for name in names if not name.startswith("Flatten"))
 
 
+def adapted() -> Any:
+    layer = NORMALIZATION()
+    layer.adapt(CONTRACT.normalize(IMAGES))
+    return layer
+
+
 FOLDS: dict[str, tuple[Callable[[], tuple[Any, ...]], str]] = {
     "conv + BN": (lambda: (CONV(4, 3), BN()), "Conv2D"),
     "conv without bias + BN": (lambda: (CONV(4, 3, use_bias=False), BN()), "Conv2D"),
@@ -87,6 +93,11 @@ FOLDS: dict[str, tuple[Callable[[], tuple[Any, ...]], str]] = {
     "rescaling + padded conv": (lambda: (layers.Rescaling(2.0, -1.0), CONV(4, 3, padding="same")), "DepthwiseConv2D Conv2D"),
     "rescaling without offset + padded conv": (lambda: (layers.Rescaling(2.0), CONV(4, 3, padding="same")), "Conv2D"),
     "rescaling per channel": (lambda: (layers.Rescaling([2.0, 3.0, 4.0], [0.0, 1.0, 2.0]), CONV(4, 3)), "Conv2D"),
+    "normalization + valid conv": (lambda: (NORMALIZATION(mean=[1.0, 2.0, 3.0], variance=[0.5, 2.0, 4.0]), CONV(4, 3)), "Conv2D"),
+    "adapted normalization + padded conv": (lambda: (adapted(), CONV(4, 3, padding="same")), "DepthwiseConv2D Conv2D"),
+    "normalization of all channels alike": (lambda: (NORMALIZATION(axis=None, mean=100.0, variance=900.0), CONV(4, 3)), "Conv2D"),
+    "normalization without variance": (lambda: (NORMALIZATION(mean=0.5, variance=[0.0, 1.0, 1.0], invert=True), CONV(4, 3)), "Conv2D"),
+    "normalization undone": (lambda: (NORMALIZATION(mean=[1.0, 2.0, 3.0], variance=[0.5, 2.0, 4.0], invert=True), CONV(4, 3)), "Conv2D"),
     "training-only layers": (lambda: (layers.RandomFlip(), CONV(4, 3), layers.SpatialDropout2D(0.5), layers.Activation("linear")), "Conv2D"),
     "conv + BN + relu activation": (lambda: (CONV(4, 3), BN(), layers.Activation("relu")), "Conv2D:relu"),
     "transposed + ReLU": (lambda: (TRANSPOSED(4, 3), layers.ReLU()), "Conv2DTranspose:relu"),
@@ -191,13 +202,36 @@ def test_models_inside_the_model_are_laid_open() -> None:
     assert difference(model, folded) <= 1e-5
 
 
+def nested(*body: Any) -> Any:
+    return tf_keras.Sequential([layers.Input((8, 8, 3)), *body])
+
+
+SCALERS: dict[str, tuple[Callable[[], Any], bool]] = {
+    "none": (lambda: network(CONV(4, 3)), False),
+    "first": (lambda: network(layers.Rescaling(1 / 255), CONV(4, 3)), True),
+    "a normalization": (lambda: network(adapted(), CONV(4, 3)), True),
+    "behind augmentation": (lambda: network(layers.RandomFlip(), layers.RandomRotation(0.1), layers.Rescaling(1 / 255), CONV(4, 3)), True),
+    "behind an augmenting model": (lambda: network(nested(layers.RandomFlip()), layers.Rescaling(1 / 255), CONV(4, 3)), True),
+    "inside a backbone": (lambda: network(layers.RandomFlip(), nested(layers.Rescaling(1 / 255), CONV(4, 3)), CONV(4, 3)), True),
+    "behind a convolution": (lambda: network(layers.RandomFlip(), CONV(4, 3), layers.Rescaling(1 / 255)), False),
+    "beside a bare operation": (lambda: tf_keras.Model(image := layers.Input((8, 8, 3)), layers.Flatten()(layers.Rescaling(2.0)(image) * 2.0)), True),
+}
+
+
+@pytest.mark.parametrize("name", SCALERS)
+def test_a_scaling_is_found_wherever_it_comes_first(name: str) -> None:
+    build, expected = SCALERS[name]
+    assert scales_pixels_itself(build()) is expected
+
+
 def refused_networks() -> dict[str, Callable[[Any], Any]]:
     shared, resized = CONV(3, 3, padding="same", name="both"), CONV(3, 3, padding="same", name="both")
     return {
         "'both' is used 2 times": lambda image: shared(shared(image)),
         "'both' is used 2 times: ": lambda image: resized(POOL()(resized(image))),
         "'tf.math.multiply.*' is a bare TensorFlow operation": lambda image: image * 2.0,
-        "'wrong' normalizes axis": BN(axis=1, name="wrong"),
+        "BatchNormalization 'wrong' normalizes axis": BN(axis=1, name="wrong"),
+        "Normalization 'rows' normalizes axis": NORMALIZATION(axis=(1, 3), name="rows"),
         "'late' cannot be folded": lambda image: layers.Reshape((3, 1))(layers.ReLU()(BN(name="late")(layers.GlobalMaxPooling2D()(image)))),
     }
 

@@ -123,6 +123,14 @@ def test_the_test_file_is_read_in_the_order_of_its_rows(tmp_path: Path) -> None:
         read_test_csv(tmp_path / "nothing.csv")
 
 
+@pytest.mark.parametrize("end", ["", ".0"])
+def test_a_test_file_without_a_header_does_not_lose_its_first_image(tmp_path: Path, end: str) -> None:
+    first, *rest = np.char.add(table()[:, 1:], end).tolist()
+    with pytest.raises(InputError, match="the first line holds numbers") as caught:
+        read_test_csv(write(tmp_path, np.array(rest), first))
+    assert "\n" not in str(caught.value)
+
+
 def test_a_submission_counts_images_from_one() -> None:
     assert submission_text(np.array([7, 0, 9])) == "ImageId,Label\n1,7\n2,0\n3,9\n"
 

@@ -19,6 +19,7 @@ import tf_keras
 from tf_keras import layers
 
 from edge_runtime.errors import InputError, ModelError
+from train.fit import ends_in_softmax
 from train.model_files import check_head, check_model_file, load_model, model_bytes, model_shape
 
 IMAGES = np.random.default_rng(0).random((4, 8, 8, 1), np.float32)
@@ -193,3 +194,24 @@ def test_a_head_of_independent_answers_is_refused_by_name() -> None:
     check_head(headed(layers.Dense(3)))
     with pytest.raises(ModelError, match="'each' ends in sigmoid"):
         check_head(headed(layers.Dense(3, activation="sigmoid", name="each")))
+
+
+def test_a_head_inside_a_model_inside_the_model_is_found() -> None:
+    def nested(*head: Any) -> Any:
+        backbone = tf_keras.Sequential([layers.Input((8, 8, 1)), layers.Conv2D(4, 3)])
+        inner = tf_keras.Sequential([layers.Flatten(), tf_keras.Sequential(head)])
+        return tf_keras.Sequential([backbone, inner])
+
+    def branched(activation: str | None) -> Any:
+        """The answer is not the layer that was connected last."""
+        image = layers.Input((8, 8, 1))
+        first, second = layers.Flatten(name="z")(image), layers.Flatten(name="a")(image)
+        return tf_keras.Model(image, layers.Dense(3, activation=activation)(layers.Add()([first, second])))
+
+    assert ends_in_softmax(nested(layers.Dense(3, activation="softmax")))
+    assert ends_in_softmax(nested(layers.Dense(3), layers.Softmax()))
+    assert ends_in_softmax(branched("softmax"))
+    assert not ends_in_softmax(nested(layers.Dense(3)))
+    assert not ends_in_softmax(branched(None))
+    with pytest.raises(ModelError, match="'each' ends in sigmoid"):
+        check_head(nested(layers.Dense(3, activation="sigmoid", name="each")))

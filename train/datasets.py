@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_runtime.errors import InputError
+from edge_runtime.errors import InputError, first_line
 from edge_runtime.preprocess import PHOTO_SUFFIXES, Preprocessing
 
 EMBEDDED = "digits"
@@ -126,12 +126,8 @@ def read_npz(path: Path, source: str) -> Dataset:
     except InputError:
         raise
     except Exception as error:  # on a damaged file numpy lets through whatever zipfile and its header's tokenizer raise
-        raise InputError(f"Cannot read {path} as an .npz ({_first_line(error)}).") from None
+        raise InputError(f"Cannot read {path} as an .npz ({first_line(error)}).") from None
     return _from_arrays(source, images, labels, names)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def read_idx(path: Path, source: str) -> Dataset:
@@ -179,7 +175,7 @@ def _picture_shape(path: Path) -> tuple[int, int, int]:
         with Image.open(path) as picture:
             return picture.height, picture.width, 1 if picture.mode in ("1", "L", "I;16") else 3
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"Cannot read {path} as a picture ({_first_line(error)}).") from None
+        raise InputError(f"Cannot read {path} as a picture ({first_line(error)}).") from None
 
 
 def _from_arrays(source: str, images: np.ndarray, labels: np.ndarray, names: tuple[str, ...] | None) -> Dataset:

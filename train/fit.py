@@ -12,6 +12,7 @@ from edge_runtime.preprocess import Preprocessing
 from edge_runtime.progress import Progress, silent
 from train.augment import random_affine
 from train.datasets import Dataset
+from train.graph import output_layer
 from train.recipes import Augmentation, Training
 from train.splits import Split
 
@@ -26,14 +27,10 @@ class History:
     best_epoch: int  # counted from 1
     seconds: float
 
-    @property
-    def best(self) -> dict[str, float]:
-        return self.epochs[self.best_epoch - 1]
-
 
 def ends_in_softmax(model: Any) -> bool:
     """Whether the model gives probabilities (else logits)."""
-    last = model.layers[-1]
+    last = output_layer(model)
     return type(last).__name__ == "Softmax" or getattr(getattr(last, "activation", None), "__name__", "") == "softmax"
 
 

@@ -22,9 +22,11 @@ import numpy as np
 from edge_runtime.errors import ModelError
 from edge_runtime.preprocess import Preprocessing
 from train.evaluate import predict_probabilities
-from train.graph import Graph, Node
+from train.graph import Graph, Node, laid_open_layers
 
 TOLERANCE = 1e-4  # of the output range; float32 rounding of the seed network gives 2e-6
+
+_LEAST_DEVIATION = 1e-7  # Keras's epsilon: what Normalization divides by at least
 
 _TRAINING_ONLY = (
     "Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "ActivityRegularization",
@@ -33,6 +35,8 @@ _TRAINING_ONLY = (
 # Not RandomCrop: at inference it still crops, from the centre.
 _COMMUTES = ("Flatten", "AveragePooling2D", "GlobalAveragePooling2D")
 _COMMUTES_IF_POSITIVE = ("MaxPooling2D", "GlobalMaxPooling2D")
+_SCALINGS = ("Rescaling", "Normalization")
+_BEFORE_SCALING = (*_TRAINING_ONLY, "InputLayer", "Reshape", "Resizing", "CenterCrop", "RandomCrop", "Cropping2D", "ZeroPadding2D")
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Folded:
 
 
 def fold(model: Any) -> Folded:
-    """Remove every BatchNorm, Rescaling, training-only layer and the final softmax; merge ReLU layers into what they follow.
+    """Remove every BatchNorm, Rescaling, Normalization, training-only layer and the final softmax; merge ReLU layers into what they follow.
 
     Linear layers are left with no activation but ReLU, and a SeparableConv2D is split into the two it is made of.
 
@@ -81,6 +85,12 @@ def check_fold(model: Any, folded: Any, images: np.ndarray, contract: Preprocess
     if difference > TOLERANCE:
         raise ModelError(f"Folding changed the answers by {difference:.2g} (at most {TOLERANCE:g} allowed): please report this model as a bug.")
     return float(difference)
+
+
+def scales_pixels_itself(model: Any) -> bool:
+    """Whether the first layer that changes the numbers is a Rescaling or Normalization: the model then takes pixels 0..255."""
+    kinds = (type(layer).__name__ for layer in laid_open_layers(model))
+    return next((kind for kind in kinds if kind not in _BEFORE_SCALING), "") in _SCALINGS
 
 
 def _is_identity(node: Node) -> bool:
@@ -149,13 +159,30 @@ def _affine(node: Node) -> Affine | None:
     if node.kind == "Rescaling":
         ones = np.ones(node.channels)
         return Affine(np.asarray(node.config["scale"], np.float64) * ones, np.asarray(node.config["offset"], np.float64) * ones)
+    if node.kind == "Normalization":
+        return _normalization(node)
     return None
 
 
-def _batch_norm(node: Node) -> Affine:
+def _check_axis(node: Node) -> None:
     axis = node.config["axis"]
-    if (axis[0] if isinstance(axis, (list, tuple)) else axis) not in (-1, node.rank - 1):
-        raise ModelError(f"BatchNormalization {node.name!r} normalizes axis {axis}: only the channel axis (last) can be folded.")
+    axes = list(axis) if isinstance(axis, (list, tuple)) else [axis]
+    if axes not in ([-1], [node.rank - 1]):
+        raise ModelError(f"{node.kind} {node.name!r} normalizes axis {axis}: only the channel axis (last) can be folded.")
+
+
+def _normalization(node: Node) -> Affine:
+    """Statistics set by adapt() are weights (mean, variance, count), those given to the layer are in its configuration."""
+    if node.config["axis"]:  # empty: one mean and one variance for all channels
+        _check_axis(node)
+    statistics = node.weights[:2] if node.weights else (node.config["mean"], node.config["variance"])
+    mean, variance = (np.asarray(values, np.float64).reshape(-1) * np.ones(node.channels) for values in statistics)
+    deviation = np.maximum(np.sqrt(variance), _LEAST_DEVIATION)
+    return Affine(deviation, mean) if node.config.get("invert") else Affine(1 / deviation, -mean / deviation)
+
+
+def _batch_norm(node: Node) -> Affine:
+    _check_axis(node)
     weights = [weight.astype(np.float64) for weight in node.weights]
     gamma = weights.pop(0) if node.config["scale"] else np.ones(node.channels)
     beta = weights.pop(0) if node.config["center"] else np.zeros(node.channels)

@@ -5,6 +5,7 @@ Keras layers cannot be edited in place once connected; their configuration can, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,22 @@ import numpy as np
 from edge_runtime.errors import ModelError
 
 _MODELS = ("Functional", "Sequential", "Model")
+
+
+def laid_open_layers(model: Any) -> Iterator[Any]:
+    """The model's layers in order, each model inside it replaced by its own layers. Takes any model, also what `Graph` refuses."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from laid_open_layers(layer)
+        else:
+            yield layer
+
+
+def output_layer(model: Any) -> Any:
+    """The layer that gives the model's answer, however deep in models inside the model it lies."""
+    names = getattr(model, "output_names", None)  # None in a network that was never given an input size
+    layer = model.get_layer(names[0]) if names else model.layers[-1]
+    return output_layer(layer) if hasattr(layer, "layers") else layer
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_runtime.errors import InputError
+from edge_runtime.errors import InputError, first_line
 from train.datasets import Dataset, numbered_classes
 
 if TYPE_CHECKING:
@@ -30,8 +30,10 @@ def read_train_csv(path: Path, source: str) -> Dataset:
 
 
 def read_test_csv(path: Path) -> np.ndarray:
-    """`pixel0,…` without labels: uint8 [N, side, side, 1], in the order of the rows."""
+    """`pixel0,…` without labels: uint8 [N, side, side, 1], in the order of the rows. InputError when there is no header."""
     table = _read_table(path)
+    if all(name.replace(".", "").isdigit() for name in table.columns):  # pandas tells equal names apart by .1, .2, …
+        raise InputError(f"{path}: the first line holds numbers, not column names: put a header (pixel0,pixel1,…) before the first image.")
     return _images(path, table.drop(columns="label", errors="ignore"))
 
 
@@ -52,7 +54,7 @@ def _read_table(path: Path) -> pd.DataFrame:
     except pd.errors.EmptyDataError:
         raise InputError(f"{path}: the file is empty.") from None
     except (pd.errors.ParserError, UnicodeDecodeError, OSError, ValueError) as error:
-        raise InputError(f"Cannot read {path} as CSV ({str(error).splitlines()[0]}).") from None
+        raise InputError(f"Cannot read {path} as CSV ({first_line(error)}).") from None
     if table.empty:
         raise InputError(f"{path}: has a header but no rows.")
     return table

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.errors import InputError, ModelError
+from edge_runtime.errors import InputError, ModelError, first_line
+from train.graph import output_layer
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ALLOWED_MODULES = ("keras", "tf_keras", "builtins")
@@ -33,7 +34,7 @@ def load_model(path: Path) -> Any:
     try:
         return tf_keras.models.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, OSError, KeyError, AttributeError) as error:
-        raise InputError(f"Cannot load {path}: {_first_sentence(error)}. Is it made of standard Keras layers?") from None
+        raise InputError(f"Cannot load {path}: {first_line(error)}. Is it made of standard Keras layers?") from None
 
 
 def check_model_file(path: Path) -> None:
@@ -76,7 +77,7 @@ def _read_hdf5(path: Path) -> tuple[str, Any]:
                 raise InputError(f"{path} holds weights without a network: save the whole model with model.save().")
             return str(file.attrs.get("keras_version", "")), json.loads(file.attrs["model_config"])
     except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise InputError(f"{path} is a damaged HDF5 file ({_first_sentence(error)}).") from None
+        raise InputError(f"{path} is a damaged HDF5 file ({first_line(error)}).") from None
 
 
 def _refuse_code(path: Path, config: Any) -> None:
@@ -99,10 +100,6 @@ def _objects(config: Any) -> Iterator[dict[str, Any]]:
             waiting.extend(value)
 
 
-def _first_sentence(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
-
-
 def model_shape(model: Any) -> tuple[tuple[int, int, int], int]:
     """((H, W, C), classes) of an image classifier; ModelError when the model is something else."""
     inputs, outputs = len(model.inputs or []), len(model.outputs or [])  # None in a network that was never given an input size
@@ -117,7 +114,7 @@ def model_shape(model: Any) -> tuple[tuple[int, int, int], int]:
 
 def check_head(model: Any) -> None:
     """ModelError unless the last activation is softmax or none: only those two can be compared as probabilities."""
-    last = model.layers[-1]
+    last = output_layer(model)
     activation = (
         type(last).__name__ if type(last).__name__ in _ACTIVATION_LAYERS else getattr(getattr(last, "activation", None), "__name__", "linear")
     )

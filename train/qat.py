@@ -25,7 +25,6 @@ _ACTIVATIONS = ("linear", "relu", "softmax", "sigmoid", "tanh", "swish", "gelu")
 
 _REMEDIES = {
     "BatchNormalization": "fold it first (edgeproof does, where the channel axis is last)",
-    "Normalization": "move it into the preprocessing (--preprocess)",
     "Resizing": "resize before the model: the preprocessing contract does it",
     "RandomCrop": "crop before the model: this layer crops at inference too",
     "ELU": "use ReLU",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.parity import PASS
-from benchmarks.results import LatencyResult
+from benchmarks.results import LatencyResult, LatencyRow
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class SummaryRow:
     accuracy: float | None
     drop_pp: float | None
     drop_upper_pp: float | None
+    gates: bool
     verdict: str
     reason: str
     p50_us: float | None
@@ -32,16 +33,14 @@ class SummaryRow:
     delegate: str
 
 
-def summarize(parity: Mapping[str, Any], manifest: Mapping[str, Any], latency: LatencyResult | None) -> list[SummaryRow]:
-    """Join `parity.json`, the manifest and a latency result by artifact and runtime."""
+def summarize(parity: Mapping[str, Any], manifest: Mapping[str, Any], latencies: Sequence[LatencyResult]) -> list[SummaryRow]:
+    """Join `parity.json`, the manifest and the newest latency result (they come newest first) that timed this very file on this runtime."""
     rows = []
     for row in parity["rows"]:
         artifact = manifest["artifacts"].get(row["artifact"])
-        timed = latency.find(row["artifact"], row["runtime"]) if latency else None
         if artifact is None:
             continue
-        if timed is not None and timed.fields["sha256"] != row["sha256"]:
-            timed = None  # measured on an older export
+        latency, timed = _newest(latencies, row["artifact"], row["runtime"], row["sha256"])
         ratio = latency.ratio(timed, f"{artifact['format'].split('-')[0]}-float32") if latency and timed else None
         rows.append(
             SummaryRow(
@@ -53,6 +52,7 @@ def summarize(parity: Mapping[str, Any], manifest: Mapping[str, Any], latency: L
                 accuracy=row["accuracy"],
                 drop_pp=row["drop_pp"],
                 drop_upper_pp=row["drop_upper_pp"],
+                gates=row["gates"],
                 verdict=row["verdict"],
                 reason=row["reason"],
                 p50_us=timed.percentile_us(50) if timed else None,
@@ -64,6 +64,14 @@ def summarize(parity: Mapping[str, Any], manifest: Mapping[str, Any], latency: L
             )
         )
     return rows
+
+
+def _newest(latencies: Sequence[LatencyResult], artifact: str, runtime: str, sha256: str) -> tuple[LatencyResult | None, LatencyRow | None]:
+    for latency in latencies:
+        timed = latency.find(artifact, runtime)
+        if timed is not None and timed.fields["sha256"] == sha256:
+            return latency, timed
+    return None, None
 
 
 @dataclass(frozen=True)
@@ -79,14 +87,11 @@ def recommend(rows: Sequence[SummaryRow], manifest: Mapping[str, Any], margin_pp
     by_artifact: dict[str, list[SummaryRow]] = {}
     for row in rows:
         by_artifact.setdefault(row.artifact, []).append(row)
-    candidates = [
-        ran
-        for ran in by_artifact.values()
-        if ran and all(row.verdict in (PASS, "UNSUPPORTED") for row in ran) and any(row.verdict == PASS for row in ran)
-    ]
+    judged = {name: [row for row in ran if row.gates] for name, ran in by_artifact.items()}
+    candidates = [ran for ran in judged.values() if ran and all(row.verdict == PASS for row in ran)]
     if not candidates:
         return Recommendation(None, f"Ship none of them yet: no artifact is proved to drop by at most {margin_pp:g} pp on every runtime.")
-    ran = [row for row in min(candidates, key=lambda ran: ran[0].bytes) if row.verdict == PASS]
+    ran = min(candidates, key=lambda ran: ran[0].bytes)
     worst = max(ran, key=lambda row: row.drop_upper_pp or 0.0)
     audit = manifest["artifacts"][worst.artifact]["audit"]
     parts = [f"{worst.bytes / 1000:.1f} KB", f"drop {worst.drop_pp:.2f} pp (at most {worst.drop_upper_pp:.2f} at 95 %)"]
@@ -96,4 +101,6 @@ def recommend(rows: Sequence[SummaryRow], manifest: Mapping[str, Any], margin_pp
     fastest = min((row for row in ran if row.p50_us), key=lambda row: row.p50_us or 0.0, default=None)
     if fastest is not None:
         parts.append(f"{fastest.p50_us:.0f} µs an image on this machine with {fastest.runtime}")
-    return Recommendation(worst.artifact, f"Ship {worst.artifact}: {', '.join(parts)}. It is the smallest file that passed everywhere.")
+    return Recommendation(
+        worst.artifact, f"Ship {worst.artifact}: {', '.join(parts)}. It is the smallest file that passed on every runtime it was judged on."
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -22,20 +22,17 @@ from edgeproof.options import (
     WorkspaceOption,
     adopt_model,
     open_workspace,
-    where,
+    refuse_without_model,
 )
 
-if TYPE_CHECKING:
-    pass
-
-RecipeOption = Annotated[str, typer.Option("--recipe", help="compact (small and fast) or seed.")]
+RecipeOption = Annotated[str | None, typer.Option("--recipe", help="compact (default; small and fast) or seed.")]
 
 
 def run(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    recipe: RecipeOption = "compact",
+    recipe: RecipeOption = None,
     model: ModelOption = None,
-    data: DataOption = "digits",
+    data: DataOption = None,
     preprocess: PreprocessOption = None,
     logits: LogitsOption = False,
     epochs: EpochsOption = None,
@@ -49,9 +46,16 @@ def run(
     from edgeproof import pipeline
     from edgeproof.stages.judging import exit_code
 
+    refuse_without_model(model, preprocess=preprocess, logits=logits)
+    if model is not None and recipe is not None:
+        raise typer.BadParameter("give --model or --recipe, not both")
     place, console = open_workspace(workspace, as_json, verbose)
-    options = pipeline.Options(recipe, model, data, preprocess, logits, epochs, seed, max_drop, seconds)
-    outcome = pipeline.run(place, console, options)
+    options = pipeline.Options(recipe or "compact", model, data or "digits", preprocess, logits, epochs, seed, max_drop, seconds)
+    try:
+        outcome = pipeline.run(place, console, options)
+    except pipeline.NothingExported as error:
+        console.say(f"error: {error}")
+        return 1
     show_summary(place, console, verdict=outcome.verdict, seconds=outcome.seconds, failed=outcome.failed)
     console.show(f"\nDashboard: {outcome.dashboard}")
     console.show(next_commands(place, outcome.recommendation.artifact))
@@ -60,8 +64,8 @@ def run(
 
 def train(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    recipe: RecipeOption = "compact",
-    data: DataOption = "digits",
+    recipe: RecipeOption = None,
+    data: DataOption = None,
     epochs: EpochsOption = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -71,10 +75,12 @@ def train(
     from edgeproof.stages.baseline import train_baseline
 
     place, console = open_workspace(workspace, as_json, verbose)
-    facts = train_baseline(place, console, recipe=recipe, source=data, epochs=epochs, seed=seed)
+    facts = train_baseline(place, console, recipe=recipe or "compact", source=data or "digits", epochs=epochs, seed=seed)
     console.give(facts)
-    console.show(f"{recipe}: {facts['accuracy']:.2%} on the validation images, {facts['parameters']:,} parameters, best epoch {facts['best_epoch']}.")
-    console.show(f"Figures: {place / 'figures'}. Next: edgeproof qat{where(place)}")
+    console.show(
+        f"{facts['name']}: {facts['accuracy']:.2%} on the validation images, {facts['parameters']:,} parameters, best epoch {facts['best_epoch']}."
+    )
+    console.show(f"Figures: {place / 'figures'}. Next: edgeproof qat{place.option}")
     return 0
 
 
@@ -82,7 +88,7 @@ def qat(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     epochs: EpochsOption = None,
     model: ModelOption = None,
-    data: DataOption = "digits",
+    data: DataOption = None,
     preprocess: PreprocessOption = None,
     logits: LogitsOption = False,
     seed: SeedOption = 0,
@@ -92,6 +98,7 @@ def qat(
     """Fold every BatchNorm away and fine-tune with fake quantization."""
     from edgeproof.stages.quantize import fold_and_fine_tune
 
+    refuse_without_model(model, data=data, preprocess=preprocess, logits=logits, seed=seed)
     place, console = open_workspace(workspace, as_json, verbose)
     if model is not None:
         adopt_model(place, console, model, data, preprocess, logits, seed)
@@ -100,7 +107,7 @@ def qat(
     for step in facts["fold_steps"]:
         console.show(f"  {step}")
     console.show(f"Folded: answers differ by at most {facts['fold_difference']:.1e}. QAT model: {facts['accuracy']:.2%} on the validation images.")
-    console.show(f"Next: edgeproof export all{where(place)}")
+    console.show(f"Next: edgeproof export all{place.option}")
     return 0
 
 
@@ -110,9 +117,11 @@ def export(
     float32: Annotated[bool, typer.Option("--float32", help="The folded model as it is.")] = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     model: ModelOption = None,
-    data: DataOption = "digits",
+    data: DataOption = None,
     preprocess: PreprocessOption = None,
     logits: LogitsOption = False,
+    epochs: EpochsOption = None,
+    seed: SeedOption = 0,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> int:
@@ -122,17 +131,18 @@ def export(
     from export.formats import choose_formats
 
     formats = choose_formats(family, [name for name, wanted in (("int8", int8), ("float32", float32)) if wanted])
+    refuse_without_model(model, data=data, preprocess=preprocess, logits=logits, epochs=epochs, seed=seed)
     place, console = open_workspace(workspace, as_json, verbose)
     if model is not None:
-        console.say(f"Taking {model} as the baseline, then folding and fine-tuning it on {data}.")
-        adopt_model(place, console, model, data, preprocess, logits)
-        fold_and_fine_tune(place, console)
+        console.say(f"Taking {model} as the baseline, then folding and fine-tuning it on {data or 'digits'}.")
+        adopt_model(place, console, model, data, preprocess, logits, seed)
+        fold_and_fine_tune(place, console, epochs=epochs)
     exported = export_formats(place, console, formats)
     console.give(exported)
     for name, facts in exported["artifacts"].items():
-        share, runtimes = facts["audit"]["int8_weights_share"] or 0, " and ".join(facts["runtimes"])
-        console.show(f"{place / 'artifacts' / name}: {facts['bytes'] / 1000:.1f} KB, {share:.0%} of weights int8, runs on {runtimes}.")
+        share, runtimes = facts["audit"]["int8_weights_share"] or 0, " and ".join(facts["tried"])
+        console.show(f"{place / 'artifacts' / name}: {facts['bytes'] / 1000:.1f} KB, {share:.0%} of weights int8, tried on {runtimes}.")
     for name, reason in exported["failed"].items():
         console.show(f"{name} failed: {reason}")
-    console.show(f"Next: edgeproof parity{where(place)}")
+    console.show(f"Next: edgeproof parity{place.option}")
     return 1 if exported["failed"] else 0

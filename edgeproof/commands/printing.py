@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgeproof.options import where
-
 if TYPE_CHECKING:
     from edgeproof.console import Console
     from edgeproof.workspace import Workspace
@@ -17,7 +15,7 @@ def show_summary(
     from benchmarks.reports.terminal import summary_table
     from edgeproof.stages.showing import summary
 
-    rows, recommendation = summary(place)
+    rows, recommendation = summary(place, console)
     if give:
         fields = {"verdict": verdict, "seconds": seconds, "ship": recommendation.artifact, "why": recommendation.sentence, "failed": failed or {}}
         console.give({**fields, "rows": [vars(row) for row in rows], "workspace": str(place.path)})
@@ -36,4 +34,4 @@ def next_commands(place: Workspace, artifact: str | None) -> str:
     if artifact is None:
         return f"Next: read {place / 'parity.md'} for the hop that loses the answers."
     model = place / "artifacts" / artifact
-    return f"Next: edgeproof predict picture.png{where(place)}\n      python -m edge_runtime classify picture.png --model {model}"
+    return f"Next: edgeproof predict picture.png{place.option}\n      python -m edge_runtime classify picture.png --model {model}"

@@ -17,7 +17,6 @@ from edgeproof.options import (
     VerboseOption,
     WorkspaceOption,
     open_workspace,
-    where,
 )
 
 
@@ -36,7 +35,7 @@ def parity(
     report = judge_parity(place, console, margin_pp=max_drop, targets=on, runtimes=runtime or ())
     console.give(report.to_dict())
     show_summary(place, console, verdict=report.verdict, give=False)
-    console.show(f"Report: {place / 'parity.md'}, {place / 'parity.json'}, {place / 'parity.junit.xml'}. Next: edgeproof bench{where(place)}")
+    console.show(f"Report: {place / 'parity.md'}, {place / 'parity.json'}, {place / 'parity.junit.xml'}. Next: edgeproof bench{place.option}")
     return exit_code(report.verdict)
 
 
@@ -58,7 +57,10 @@ def bench(
     for result in results:
         console.give(dict(result.fields))
         console.show(latency_table(result))
-    console.show(f"Microseconds of this machine: ratios travel, times do not. Next: edgeproof dashboard{where(place)}")
+    if not any(result.rows for result in results):
+        console.show("Nothing could be measured: see the reasons above, and edgeproof doctor.")
+        return 1
+    console.show(f"Microseconds of this machine: ratios travel, times do not. Next: edgeproof dashboard{place.option}")
     return 0
 
 

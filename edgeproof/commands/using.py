@@ -15,7 +15,7 @@ def predict(
     kaggle: Annotated[Path | None, typer.Option("--kaggle", help="Kaggle's test.csv instead of pictures.")] = None,
     out: Annotated[Path, typer.Option("--out", help="Where Kaggle's submission goes.")] = Path("submission.csv"),
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    model: Annotated[Path | None, typer.Option("--model", help="An exported .tflite or .onnx (default: the workspace's int8 one).")] = None,
+    model: Annotated[Path | None, typer.Option("--model", help="An exported .tflite or .onnx (default: the one that parity recommends).")] = None,
     runtime: Annotated[str, typer.Option("--runtime", help="ai-edge-litert, tflite-runtime, onnxruntime, or auto.")] = "auto",
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
@@ -27,7 +27,7 @@ def predict(
         raise typer.BadParameter("give pictures, or --kaggle test.csv")
     place, console = open_workspace(workspace, as_json, verbose)
     with console.natives_silenced():
-        classifier, name = load_classifier(place, model, runtime)
+        classifier, name = load_classifier(place, console, model, runtime)
     if kaggle:
         count = predict_kaggle(classifier, kaggle, out, console)
         console.give({"submission": str(out), "images": count, "model": name})

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_runtime.errors import InputError
+from edge_runtime.errors import InputError, first_line
 from edge_runtime.preprocess import Preprocessing
 from edgeproof.console import Console
 from edgeproof.stages.project import dataset_facts, versions
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 def train_baseline(workspace: Workspace, console: Console, *, recipe: str, source: str, epochs: int | None = None, seed: int = 0) -> dict[str, Any]:
     """Train a recipe on a data set. Nothing is written before training has ended."""
     chosen = find_recipe(recipe)
+    _refuse_another_model(workspace, None)
     settings = replace(chosen.baseline, epochs=epochs) if epochs else chosen.baseline
     dataset = load_dataset(source)
     split = stratified_split(dataset.labels, seed)
@@ -40,6 +41,17 @@ def train_baseline(workspace: Workspace, console: Console, *, recipe: str, sourc
         return _keep(workspace, console, model, dataset, split, contract, facts, history)
 
 
+def _refuse_another_model(workspace: Workspace, model_path: Path | None) -> None:
+    """A workspace keeps one model's way: work on another must not vanish because -w was forgotten. (A recipe may be trained again.)"""
+    if not workspace.has("training.json"):
+        return
+    former = workspace.read_json("training.json")
+    held = (former.get("model") or {}).get("sha256")
+    given = file_sha256(model_path) if model_path is not None and model_path.is_file() else None
+    if held != given:
+        raise InputError(f"{workspace.path} already holds {former.get('name')}, made from something else: choose another folder with -w.")
+
+
 def _introduce(console: Console, dataset: Dataset) -> None:
     """The overview in two lines: what there is, and how much of each class."""
     height, width, channels = dataset.shape
@@ -51,14 +63,15 @@ def _build(recipe: Recipe, contract: Preprocessing, classes: int) -> Any:
     try:
         return recipe.build(contract.shape, classes)
     except ValueError as error:  # Keras: a convolution larger than what is left of the picture
-        reason = str(error).splitlines()[0]
-        raise InputError(f"Recipe {recipe.name!r} cannot take pictures of {contract.height}×{contract.width} ({reason}).") from None
+        size = f"{contract.height}×{contract.width}"
+        raise InputError(f"Recipe {recipe.name!r} cannot take pictures of {size} ({first_line(error)}).") from None
 
 
 def adopt_baseline(
     workspace: Workspace, console: Console, *, model_path: Path, source: str, preprocess: str | None, logits: bool = False, seed: int = 0
 ) -> dict[str, Any]:
     """Take a user's trained model as the baseline, and judge it on the user's data."""
+    _refuse_another_model(workspace, model_path)
     with console.natives_silenced():
         from train.model_files import check_head, load_model, model_shape
 
@@ -66,12 +79,14 @@ def adopt_baseline(
             model = load_model(model_path)
             check_head(model)
             shape, classes = model_shape(model)
-            contract = Preprocessing.named(preprocess or _usual_scaling(model), shape)
+            scaling = preprocess or _usual_scaling(model)
+            contract = Preprocessing.named(scaling, shape)
             dataset = load_dataset(source, shape)
             if len(dataset.class_names) != classes:
                 raise InputError(f"{model_path} tells {classes} classes apart, {source} has {len(dataset.class_names)}.")
             split = stratified_split(dataset.labels, seed)
         _introduce(console, dataset)
+        console.say(f"Pixels reach the model as {scaling}: pixel × {contract.scale:.4g} + {contract.offset:g} (--preprocess says otherwise).")
         facts = {
             "name": model_path.stem,
             "recipe": None,
@@ -83,8 +98,9 @@ def adopt_baseline(
 
 def _usual_scaling(model: Any) -> str:
     """A model that scales by itself takes bytes; any other is assumed to take 0..1."""
-    first = next((type(layer).__name__ for layer in model.layers if type(layer).__name__ != "InputLayer"), "")
-    return "raw" if first in ("Rescaling", "Normalization") else "unit"
+    from train.fold import scales_pixels_itself
+
+    return "raw" if scales_pixels_itself(model) else "unit"
 
 
 def _answers(model: Any) -> str:
@@ -113,7 +129,6 @@ def _keep(
     with console.progress("Drawing figures"):
         figures = _figures(dataset, labels, probabilities, history)
     baseline = model_bytes(model, ".keras")
-    workspace.forget_after("train")
     training = {
         "schema": 1,
         **facts,
@@ -125,15 +140,15 @@ def _keep(
         "dataset_sha256": dataset.sha256,
         "versions": versions(),
     }
-    path = workspace.write_bytes("baseline.keras", baseline)
-    workspace.write_json("dataset.json", {**dataset_facts(dataset, split, contract), "overview": overview(dataset).to_dict("records")})
-    workspace.write_arrays("validation.npz", {"images": images, "labels": labels, "baseline_probabilities": probabilities})
-    for name, picture in figures.items():
-        workspace.write_bytes(f"figures/{name}.png", picture)
-    if history:
-        workspace.write_text("history.csv", _history_csv(history))
-    training["baseline_sha256"] = file_sha256(path)
-    workspace.write_json("training.json", training)
+    with workspace.stage("train") as files:
+        training["baseline_sha256"] = file_sha256(files.write_bytes("baseline.keras", baseline))
+        files.write_json("dataset.json", {**dataset_facts(dataset, split, contract), "overview": overview(dataset).to_dict("records")})
+        files.write_arrays("validation.npz", {"images": images, "labels": labels, "baseline_probabilities": probabilities})
+        for name, picture in figures.items():
+            files.write_bytes(f"figures/{name}.png", picture)
+        if history:
+            files.write_text("history.csv", _history_csv(history))
+        files.write_json("training.json", training)
     return training
 
 

@@ -9,8 +9,10 @@ from benchmarks.results import LatencyResult, read_result, to_result
 from benchmarks.targets import find_target
 from edge_runtime.errors import InputError
 from edgeproof.console import Console
-from edgeproof.stages.judging import check_runtimes
+from edgeproof.stages.judging import runnable_artifacts
 from edgeproof.workspace import Workspace
+
+MOST_SECONDS = 3600
 
 
 def bench(
@@ -23,11 +25,9 @@ def bench(
     seconds: float = 2.0,
 ) -> list[LatencyResult]:
     """Measure on each target and write `latency/<target>-<utc>.json`."""
-    if threads < 1 or seconds <= 0:
-        raise InputError(f"Expected --threads of at least 1 and --seconds above 0, got {threads} and {seconds:g}.")
-    check_runtimes(runtimes)
+    check_measuring(seconds, threads)
     chosen = [find_target(name) for name in targets]
-    artifacts = workspace.artifacts()
+    artifacts = runnable_artifacts(workspace, runtimes)
     images = workspace.read_arrays("validation.npz")["images"]
     results = []
     for target in chosen:
@@ -42,7 +42,18 @@ def bench(
     return results
 
 
-def latest_result(workspace: Workspace, target: str = "local") -> LatencyResult | None:
-    """The newest readable latency result of a target, or None."""
-    files = sorted((workspace / "latency").glob(f"{target}-*.json"))
-    return read_result(files[-1]) if files else None
+def check_measuring(seconds: float, threads: int) -> None:
+    """InputError for a measuring time or a number of threads that cannot be."""
+    if not 0 < seconds <= MOST_SECONDS or threads < 1:  # false for NaN, too
+        raise InputError(f"Expected --seconds above 0 and at most {MOST_SECONDS}, and --threads of at least 1, got {seconds:g} and {threads}.")
+
+
+def results_of(workspace: Workspace, console: Console, target: str = "local") -> list[LatencyResult]:
+    """The readable latency results of a target, newest first; the others are named and left out."""
+    results = []
+    for path in sorted((workspace / "latency").glob(f"{target}-*.json"), reverse=True):
+        try:
+            results.append(read_result(path))
+        except InputError as error:
+            console.say(f"left out: {error}")
+    return results

@@ -52,7 +52,10 @@ def examine() -> list[Finding]:
 def _package(distribution: str, module: str) -> Finding:
     if importlib.util.find_spec(module) is None:
         return Finding(distribution, False, "not installed: pip install 'edgeproof[toolkit]' to train and export")
-    version = importlib.metadata.version(distribution)
+    try:
+        version = importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:  # the module is there under another distribution's name (tensorflow-cpu)
+        return Finding(distribution, True, "installed under another name")
     tested = _TESTED.get(distribution)
     if tested and not version.startswith(tested):
         return Finding(distribution, False, f"{version}, tested with {tested}: pip install -c constraints.txt 'edgeproof[toolkit]'")

@@ -42,12 +42,12 @@ def export_formats(workspace: Workspace, console: Console, formats: Sequence[For
             try:
                 content = _embed(format, format.convert(sources), _metadata(project, format, qat))
                 found = _audited(format, content)
-                outputs[name] = _try(format, name, content, validation["images"][golden])
+                tried, outputs[name] = _try(format, name, content, validation["images"][golden])
             except EdgeproofError as error:
                 failed[format.name] = str(error)
                 continue
             contents[name] = content
-            facts[name] = _facts(format, content, found, qat)
+            facts[name] = _facts(format, content, found, tried, qat)
     if contents:
         _keep(workspace, project, contents, facts, calibration, GoldenVectors(validation["images"][golden], validation["labels"][golden], outputs))
     return {"artifacts": facts, "failed": failed}
@@ -84,14 +84,14 @@ def _audited(format: Format, content: bytes) -> Audit:
     """The audit of an artifact; ModelError when a format that promises int8 is not."""
     found = audit(content)
     if format.is_int8 and not found.is_int8:
-        islands = ", ".join(found.float_islands[:3])
-        raise ModelError(f"{format.name} would not be int8: {len(found.float_islands)} operator(s) stay float ({islands}).")
+        islands = f"{len(found.float_islands)} operator(s) stay float ({', '.join(found.float_islands[:3])})"
+        raise ModelError(f"{format.name} would not be int8: {islands if found.float_islands else 'nothing in it computes in int8'}.")
     return found
 
 
-def _try(format: Format, name: str, content: bytes, images: np.ndarray) -> np.ndarray:
-    """Run the artifact on every claimed runtime that is installed, in that runtime's own process. Returns the first one's raw outputs."""
-    answers = []
+def _try(format: Format, name: str, content: bytes, images: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Run the artifact on every claimed runtime that is installed, in that runtime's own process. Returns those, and the first one's raw outputs."""
+    answers: dict[str, np.ndarray] = {}
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
         model, inputs, target = (Path(folder) / file for file in (name, "images.npy", "outputs.npy"))
         model.write_bytes(content)
@@ -99,15 +99,15 @@ def _try(format: Format, name: str, content: bytes, images: np.ndarray) -> np.nd
         for runtime in format.runtimes:
             try:
                 run_in_subprocess({"job": "predict", "model": str(model), "images": str(inputs), "outputs": str(target)}, runtime)
-                answers.append(np.load(target))
+                answers[runtime] = np.load(target)
             except RuntimeMissingError:
                 continue
     if not answers:
         raise ModelError(f"{format.name} could not be tried: none of {', '.join(format.runtimes)} works here (`edgeproof doctor`).")
-    return answers[0]
+    return list(answers), next(iter(answers.values()))
 
 
-def _facts(format: Format, content: bytes, found: Audit, qat: dict[str, Any]) -> dict[str, Any]:
+def _facts(format: Format, content: bytes, found: Audit, tried: list[str], qat: dict[str, Any]) -> dict[str, Any]:
     return {
         "format": format.name,
         "source": format.source,
@@ -115,6 +115,7 @@ def _facts(format: Format, content: bytes, found: Audit, qat: dict[str, Any]) ->
         "sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
         "runtimes": list(format.runtimes),
+        "tried": tried,
         "audit": found.to_dict(),
     }
 
@@ -132,10 +133,6 @@ def _keep(
     golden_name = f"artifacts/{project.name}.golden.npz"
     if workspace.has(golden_name):
         golden.outputs.update({name: raw for name, raw in GoldenVectors.load(workspace / golden_name).outputs.items() if name not in golden.outputs})
-    workspace.forget_after("export")
-    for name, content in contents.items():
-        workspace.write_bytes(f"artifacts/{name}", content)
-    golden_path = workspace.write_arrays(golden_name, golden.to_arrays())
     everything = {**old, **facts}
     order = {name: index for index, name in enumerate(FORMATS)}
     manifest = {
@@ -151,7 +148,10 @@ def _keep(
         },
         "calibration": calibration.to_dict(),
         "artifacts": dict(sorted(everything.items(), key=lambda entry: order[entry[1]["format"]])),
-        "golden": {"file": golden_path.name, "sha256": file_sha256(golden_path)},
         "versions": versions(),
     }
-    workspace.write_json("artifacts/manifest.json", manifest)
+    with workspace.stage("export") as files:
+        for name, content in contents.items():
+            files.write_bytes(f"artifacts/{name}", content)
+        golden_path = files.write_arrays(golden_name, golden.to_arrays())
+        files.write_json("artifacts/manifest.json", {**manifest, "golden": {"file": golden_path.name, "sha256": file_sha256(golden_path)}})

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks import parity, statistics
-from benchmarks.matrix import collect, to_arrays
+from benchmarks.matrix import Artifact, able_runtimes, collect, to_arrays
 from benchmarks.parity import Report
 from benchmarks.reports.junit import junit_xml
 from benchmarks.reports.markdown import parity_markdown
 from benchmarks.targets import find_target
-from edge_runtime.errors import InputError, unknown_name
-from edge_runtime.interpreter import RUNTIMES
+from edge_runtime.errors import InputError
+from edge_runtime.interpreter import find_runtime
 from edgeproof.console import Console
 from edgeproof.workspace import Workspace
 
@@ -27,11 +27,9 @@ def judge_parity(
     runtimes: Sequence[str] = (),
 ) -> Report:
     """Run, judge, and write `outputs/`, `parity.json`, `parity.md` and `parity.junit.xml`."""
-    if not 0 < margin_pp < 100:
-        raise InputError(f"--max-drop is a number of percentage points between 0 and 100, got {margin_pp:g}.")
-    check_runtimes(runtimes)
+    check_margin(margin_pp)
     chosen = [find_target(name) for name in targets]
-    artifacts = workspace.artifacts()
+    artifacts = runnable_artifacts(workspace, runtimes)
     validation = workspace.read_arrays("validation.npz")
     _warn_if_too_few(console, len(validation["labels"]), margin_pp)
     outputs = []
@@ -42,20 +40,31 @@ def judge_parity(
     reference = parity.Reference(validation["labels"], validation["baseline_probabilities"], stages)
     baseline_sha256 = workspace.read_json("training.json")["baseline_sha256"]
     report = parity.judge(reference, outputs, margin_pp=margin_pp, baseline_sha256=baseline_sha256)
-    for answers in outputs:
-        workspace.write_arrays(f"outputs/{answers.artifact}-{answers.runtime}-{answers.kernels}-{answers.target}.npz", to_arrays(answers))
     fields = report.to_dict()
-    workspace.write_json("parity.json", fields)
-    workspace.write_text("parity.md", parity_markdown(fields))
-    workspace.write_text("parity.junit.xml", junit_xml(fields))
+    with workspace.stage("parity") as files:
+        for answers in outputs:
+            files.write_arrays(f"outputs/{answers.artifact}-{answers.runtime}-{answers.kernels}-{answers.target}.npz", to_arrays(answers))
+        files.write_text("parity.md", parity_markdown(fields))
+        files.write_text("parity.junit.xml", junit_xml(fields))
+        files.write_json("parity.json", fields)
     return report
 
 
-def check_runtimes(names: Sequence[str]) -> None:
-    """InputError with the nearest name for a runtime nobody knows."""
-    for name in names:
-        if name not in RUNTIMES:
-            raise unknown_name("runtime", name, RUNTIMES)
+def check_margin(margin_pp: float) -> None:
+    """InputError for a margin that is no number of percentage points."""
+    if not 0 < margin_pp < 100:  # false for NaN, too
+        raise InputError(f"--max-drop is a number of percentage points between 0 and 100, got {margin_pp:g}.")
+
+
+def runnable_artifacts(workspace: Workspace, runtimes: Sequence[str]) -> list[Artifact]:
+    """The workspace's artifacts; InputError for a runtime nobody knows, and when no artifact is for any of those named."""
+    for name in runtimes:
+        find_runtime(name)
+    artifacts = workspace.artifacts()
+    if not any(able_runtimes(artifact, runtimes) for artifact in artifacts):
+        formats = ", ".join(artifact.format for artifact in artifacts)
+        raise InputError(f"Nothing to run: the workspace has {formats}, none of them for {', '.join(runtimes)}.")
+    return artifacts
 
 
 def _warn_if_too_few(console: Console, images: int, margin_pp: float) -> None:

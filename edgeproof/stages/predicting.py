@@ -6,21 +6,38 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.matrix import Artifact, able_runtimes
 from edge_runtime.classifier import Classifier
 from edge_runtime.errors import InputError
+from edge_runtime.interpreter import find_runtime
 from edgeproof.console import Console
+from edgeproof.stages.showing import summary
 from edgeproof.workspace import Workspace
 
-_PREFERRED = ("tflite-int8", "tflite-float32", "onnx-int8", "onnx-float32")
 
-
-def load_classifier(workspace: Workspace, model: Path | None, runtime: str) -> tuple[Classifier, str]:
+def load_classifier(workspace: Workspace, console: Console, model: Path | None, runtime: str) -> tuple[Classifier, str]:
     """(classifier, file name): the file named, or the workspace's artifact that would ship."""
     if model is not None:
         return Classifier.load(model, runtime), model.name
-    artifacts = {artifact.format: artifact for artifact in workspace.artifacts()}
-    chosen = next(artifacts[name] for name in (*_PREFERRED, *artifacts) if name in artifacts)
+    chosen = _to_ship(workspace, console, runtime)
     return Classifier.load(chosen.path, runtime), chosen.path.name
+
+
+def _to_ship(workspace: Workspace, console: Console, runtime: str) -> Artifact:
+    """The artifact that parity recommends, if it runs on `runtime`; else the smallest that does, saying that it is not proved."""
+    if runtime != "auto":
+        find_runtime(runtime)
+    able = [artifact for artifact in workspace.artifacts() if runtime == "auto" or able_runtimes(artifact, [runtime])]
+    if not able:
+        raise InputError(f"The workspace has no artifact for {runtime}: export one, or choose another --runtime.")
+    if workspace.has("parity.json"):
+        _, recommendation = summary(workspace, console)
+        for artifact in able:
+            if artifact.path.name == recommendation.artifact:
+                return artifact
+    smallest = min(able, key=lambda artifact: artifact.bytes)
+    console.say(f"{smallest.path.name} is not what parity recommends, or parity has not been judged yet: see `edgeproof parity{workspace.option}`.")
+    return smallest
 
 
 def predict_images(classifier: Classifier, images: Sequence[str]) -> list[dict[str, Any]]:

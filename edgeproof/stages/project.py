@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,16 @@ class Project:
     @classmethod
     def of(cls, workspace: Workspace) -> Project:
         """Read a workspace that holds a baseline; MissingInputError names `edgeproof train` when there is none."""
-        workspace.require("baseline.keras")
         training, dataset = workspace.read_json("training.json"), workspace.read_json("dataset.json")
+        try:
+            return cls._from(training, dataset)
+        except KeyError as error:
+            raise InputError(
+                f"{workspace.path}: training.json or dataset.json lacks {error}: run `{workspace.command_for('training.json')}` again."
+            ) from None
+
+    @classmethod
+    def _from(cls, training: Mapping[str, Any], dataset: Mapping[str, Any]) -> Project:
         return cls(
             name=training["name"],
             recipe=training["recipe"],
@@ -56,7 +65,7 @@ class Project:
         """The data set and its split, both checked against what was recorded; InputError when the data has changed."""
         dataset = load_dataset(self.source, self.contract.shape)
         if dataset.sha256 != self.dataset_sha256:
-            raise InputError(f"The data at {self.source} has changed since training: run `edgeproof train` again.")
+            raise InputError(f"The data at {self.source} has changed since the baseline was judged on it: start again in another workspace (-w).")
         return dataset, stratified_split(dataset.labels, self.seed)
 
 

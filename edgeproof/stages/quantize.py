@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -37,11 +38,6 @@ def fold_and_fine_tune(workspace: Workspace, console: Console, *, epochs: int | 
             validation["qat_probabilities"] = predict_probabilities(model, validation["images"], project.contract, progress)
         layers = layer_outputs(model, validation["images"][:CHECKED_IMAGES], project.contract)
         files = {"folded.keras": model_bytes(folded.model, ".keras"), "qat.h5": model_bytes(model, ".h5")}
-    workspace.forget_after("qat")
-    for name, content in files.items():
-        workspace.write_bytes(name, content)
-    workspace.write_arrays("validation.npz", validation)
-    workspace.write_arrays("layers.npz", layers)
     facts = {
         "schema": 1,
         "settings": asdict(settings),
@@ -53,11 +49,16 @@ def fold_and_fine_tune(workspace: Workspace, console: Console, *, epochs: int | 
         "folded_accuracy": _accuracy(validation, "folded"),
         "accuracy": _accuracy(validation, "qat"),
         "baseline_sha256": project.baseline_sha256,
-        "folded_sha256": workspace.sha256("folded.keras"),
-        "qat_sha256": workspace.sha256("qat.h5"),
+        "folded_sha256": hashlib.sha256(files["folded.keras"]).hexdigest(),
+        "qat_sha256": hashlib.sha256(files["qat.h5"]).hexdigest(),
         "versions": versions(),
     }
-    workspace.write_json("qat.json", facts)
+    with workspace.stage("qat") as staged:
+        for name, content in files.items():
+            staged.write_bytes(name, content)
+        staged.write_arrays("validation.npz", validation)
+        staged.write_arrays("layers.npz", layers)
+        staged.write_json("qat.json", facts)
     return facts
 
 

@@ -6,19 +6,19 @@ from pathlib import Path
 
 from benchmarks.reports.summary import Recommendation, SummaryRow, recommend, summarize
 from edgeproof.console import Console
-from edgeproof.stages.benching import latest_result
+from edgeproof.stages.benching import results_of
 from edgeproof.workspace import Workspace
 
 
 def build_dashboard(workspace: Workspace, console: Console) -> Path:
-    """Write `dashboard.html` from the parity report and the newest latency result."""
+    """Write `dashboard.html` from the parity report and the newest latency results."""
     from benchmarks.dashboard import render
 
     parity = workspace.read_json("parity.json")
     manifest = workspace.read_json("artifacts/manifest.json")
     dataset = workspace.read_json("dataset.json")
     training = workspace.read_json("training.json")
-    latency = latest_result(workspace)
+    latency = results_of(workspace, console)
     with console.progress("Dashboard"):
         page = render(
             parity=parity,
@@ -32,10 +32,10 @@ def build_dashboard(workspace: Workspace, console: Console) -> Path:
         return workspace.write_text("dashboard.html", page)
 
 
-def summary(workspace: Workspace) -> tuple[list[SummaryRow], Recommendation]:
+def summary(workspace: Workspace, console: Console) -> tuple[list[SummaryRow], Recommendation]:
     """The rows of the result table, and which file to ship."""
     parity, manifest = workspace.read_json("parity.json"), workspace.read_json("artifacts/manifest.json")
-    rows = summarize(parity, manifest, latest_result(workspace))
+    rows = summarize(parity, manifest, results_of(workspace, console))
     return rows, recommend(rows, manifest, parity["margin_pp"])
 
 
