@@ -69,7 +69,7 @@ RECIPES: dict[str, Recipe] = {
                 weight_decay=0.01,
                 augmentation=_COMPACT_AUGMENTATION,
             ),
-            _fine_tuning(_COMPACT_AUGMENTATION, 1e-3),
+            _fine_tuning(_COMPACT_AUGMENTATION, 3e-4),
         ),
         Recipe(
             "seed",
