@@ -56,7 +56,9 @@ def test_it_names_what_is_on_a_picture(twin_run: Run, twin_folder: Path) -> None
 def test_too_few_images_are_inconclusive_and_say_so_beforehand(twin_run: Run, twin_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(twin_run.workspace, tmp_path / "w")
     done = run("parity", "-w", "w", cwd=tmp_path)
-    assert done.code == 3
+    verdicts = {row["verdict"] for row in json.loads((tmp_path / "w/parity.json").read_text())["rows"]}
+    assert "INCONCLUSIVE" in verdicts
+    assert done.code == (1 if "FAIL" in verdicts else 3), "a fine-tuning that lost answers may fail it"
     assert done.stderr.index("cannot certify") < done.stderr.index("Parity on local")
 
 
