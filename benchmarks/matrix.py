@@ -85,6 +85,11 @@ def _run_one(artifact: Artifact, runtime: str, job: dict[str, Any], target: Targ
     )
 
 
+def outputs_file(*, artifact: str, runtime: str, kernels: str, target: str, **_: object) -> str:
+    """Where a workspace keeps one row's outputs: called with the fields of an Outputs or of a row of `parity.json`."""
+    return f"outputs/{artifact}-{runtime}-{kernels}-{target}.npz"
+
+
 def to_arrays(outputs: Outputs) -> dict[str, np.ndarray]:
     """What `outputs/*.npz` holds: the raw outputs and, as JSON text, everything else."""
     fields = {name: value for name, value in vars(outputs).items() if name not in ("raw", "quantization")}

@@ -61,7 +61,7 @@ def run_command(command: str) -> None:
 
 
 @app.callback(invoke_without_command=True)
-def _options(context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
+def _options(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
     if version:
         print(f"edgeproof {__version__}")
         raise typer.Exit

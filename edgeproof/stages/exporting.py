@@ -19,7 +19,7 @@ from edgeproof.stages.project import Project, versions
 from edgeproof.workspace import Workspace, file_sha256
 from export.audit import Audit, audit
 from export.calibration import Calibration
-from export.formats import FORMATS, QAT, Format, Sources
+from export.formats import FORMATS, Format, Sources
 
 
 def export_formats(workspace: Workspace, console: Console, formats: Sequence[Format]) -> dict[str, Any]:
@@ -69,8 +69,7 @@ def _load(workspace: Workspace, project: Project, qat: dict[str, Any], calibrati
 
 
 def _metadata(project: Project, format: Format, qat: dict[str, Any]) -> ModelMetadata:
-    source = "qat_sha256" if format.source == QAT else "folded_sha256"
-    lineage = {"dataset": project.dataset_sha256, "baseline": project.baseline_sha256, format.source: qat[source]}
+    lineage = {"dataset": project.dataset_sha256, "baseline": project.baseline_sha256, format.source: qat[f"{format.source}_sha256"]}
     return ModelMetadata(project.name, format.name, project.class_names, project.contract, project.output, lineage)
 
 
@@ -111,7 +110,7 @@ def _facts(format: Format, content: bytes, found: Audit, tried: list[str], qat: 
     return {
         "format": format.name,
         "source": format.source,
-        "source_sha256": qat["qat_sha256" if format.source == QAT else "folded_sha256"],
+        "source_sha256": qat[f"{format.source}_sha256"],
         "sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
         "runtimes": list(format.runtimes),

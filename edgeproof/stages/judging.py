@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks import parity, statistics
-from benchmarks.matrix import Artifact, able_runtimes, collect, to_arrays
+from benchmarks.matrix import Artifact, able_runtimes, collect, outputs_file, to_arrays
 from benchmarks.parity import Report
 from benchmarks.reports.junit import junit_xml
 from benchmarks.reports.markdown import parity_markdown
@@ -43,7 +43,7 @@ def judge_parity(
     fields = report.to_dict()
     with workspace.stage("parity") as files:
         for answers in outputs:
-            files.write_arrays(f"outputs/{answers.artifact}-{answers.runtime}-{answers.kernels}-{answers.target}.npz", to_arrays(answers))
+            files.write_arrays(outputs_file(**vars(answers)), to_arrays(answers))
         files.write_text("parity.md", parity_markdown(fields))
         files.write_text("parity.junit.xml", junit_xml(fields))
         files.write_json("parity.json", fields)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.reports.summary import Recommendation, SummaryRow, recommend, summarize
 from edgeproof.console import Console
 from edgeproof.stages.benching import results_of
 from edgeproof.workspace import Workspace
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def build_dashboard(workspace: Workspace, console: Console) -> Path:
@@ -18,6 +23,7 @@ def build_dashboard(workspace: Workspace, console: Console) -> Path:
     manifest = workspace.read_json("artifacts/manifest.json")
     dataset = workspace.read_json("dataset.json")
     training = workspace.read_json("training.json")
+    validation = workspace.read_arrays("validation.npz")
     latency = results_of(workspace, console)
     with console.progress("Dashboard"):
         page = render(
@@ -26,8 +32,8 @@ def build_dashboard(workspace: Workspace, console: Console) -> Path:
             dataset=dataset,
             training=training,
             latency=latency,
-            images=workspace.read_arrays("validation.npz")["images"],
-            probabilities=_flip_probabilities(workspace),
+            images=validation["images"],
+            probabilities=_flip_probabilities(workspace, parity, validation["baseline_probabilities"]),
         )
         return workspace.write_text("dashboard.html", page)
 
@@ -39,17 +45,14 @@ def summary(workspace: Workspace, console: Console) -> tuple[list[SummaryRow], R
     return rows, recommend(rows, manifest, parity["margin_pp"])
 
 
-def _flip_probabilities(workspace: Workspace) -> dict[int, list[tuple[list[float], list[float]]]]:
+def _flip_probabilities(workspace: Workspace, parity: Mapping[str, Any], baseline: np.ndarray) -> dict[int, list[tuple[list[float], list[float]]]]:
     """For each parity row that flipped anything: the (baseline, export) probabilities of its flips, in their order."""
-    from benchmarks.matrix import from_arrays
+    from benchmarks.matrix import from_arrays, outputs_file
 
-    parity = workspace.read_json("parity.json")
-    baseline = workspace.read_arrays("validation.npz")["baseline_probabilities"]
     flips: dict[int, list[tuple[list[float], list[float]]]] = {}
     loaded = {}
     for flip in parity["flips"]:
-        row = parity["rows"][flip["row"]]
-        name = f"outputs/{row['artifact']}-{row['runtime']}-{row['kernels']}-{row['target']}.npz"
+        name = outputs_file(**parity["rows"][flip["row"]])
         if name not in loaded:
             loaded[name] = from_arrays(workspace.read_arrays(name)).probabilities
         flips.setdefault(flip["row"], []).append((baseline[flip["index"]].tolist(), loaded[name][flip["index"]].tolist()))
