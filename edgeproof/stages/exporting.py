@@ -51,10 +51,10 @@ def export_formats(workspace: Workspace, console: Console, formats: Sequence[For
             del artifacts[name]
         if not made:
             return {"artifacts": {}, "failed": failed}
-        kept = (
-            [] if not workspace.has("artifacts/manifest.json") else [artifact for artifact in workspace.artifacts() if artifact.path.name not in made]
-        )
-        golden = trying.golden_vectors(workspace, console, [*kept, *artifacts.values()])
+        held = workspace.artifacts() if workspace.has("artifacts/manifest.json") else []
+        kept = [artifact for artifact in held if artifact.path.name not in made]
+        tried += trying.run_all(workspace, console, kept) if kept else []
+        golden = trying.golden_vectors(workspace, console, [*kept, *artifacts.values()], tried)
     facts = {name: _facts(item, [outputs for outputs in tried if outputs.artifact == name], hashes) for name, item in made.items()}
     _keep(workspace, project, made, facts, calibration, golden, hashes)
     return {"artifacts": facts, "failed": failed}
