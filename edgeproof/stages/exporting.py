@@ -15,7 +15,7 @@ from edge_runtime.errors import EdgeproofError, ModelError
 from edge_runtime.golden import GoldenVectors
 from edge_runtime.metadata import ModelMetadata
 from edgeproof.console import Console
-from edgeproof.stages import trying
+from edgeproof.stages import calibrating, trying
 from edgeproof.stages.project import Project, versions
 from edgeproof.stages.quantize import why_not_quantizable
 from edgeproof.workspace import Workspace, file_sha256
@@ -41,7 +41,11 @@ def export_formats(workspace: Workspace, console: Console, formats: Sequence[For
     calibration = Calibration.choose(dataset.images, split.calibration, split.validation)
     failed: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
-        made = _convert(workspace, console, project, formats, hashes, calibration, failed)
+        with console.natives_silenced():
+            sources = load_sources(workspace, project, formats, calibration)
+            saturated = calibrating.saturations(workspace, project, sources, calibration)
+            made = _convert(console, project, sources, formats, hashes, failed)
+        calibrating.report(console, calibration, saturated)
         artifacts = {name: _artifact(Path(folder) / name, item) for name, item in made.items()}
         for name, item in made.items():
             (Path(folder) / name).write_bytes(item.content)
@@ -56,7 +60,7 @@ def export_formats(workspace: Workspace, console: Console, formats: Sequence[For
         tried += trying.run_all(workspace, console, kept) if kept else []
         golden = trying.golden_vectors(workspace, console, [*kept, *artifacts.values()], tried)
     facts = {name: _facts(item, [outputs for outputs in tried if outputs.artifact == name], hashes) for name, item in made.items()}
-    _keep(workspace, project, made, facts, calibration, golden, hashes)
+    _keep(workspace, project, made, facts, failed, golden, {"inputs": hashes, "calibration": calibrating.facts(calibration, saturated)})
     return {"artifacts": facts, "failed": failed}
 
 
@@ -69,18 +73,11 @@ def _source_hashes(workspace: Workspace, formats: Sequence[Format]) -> dict[str,
 
 
 def _convert(
-    workspace: Workspace,
-    console: Console,
-    project: Project,
-    formats: Sequence[Format],
-    hashes: Mapping[str, str],
-    calibration: Calibration,
-    failed: dict[str, str],
+    console: Console, project: Project, sources: Sources, formats: Sequence[Format], hashes: Mapping[str, str], failed: dict[str, str]
 ) -> dict[str, Made]:
     """Every format that converts and is what it is called, by file name; the others with their reasons into `failed`."""
     made = {}
-    with console.natives_silenced(), console.progress("Exporting") as progress:
-        sources = _load(workspace, project, formats, calibration)
+    with console.progress("Exporting") as progress:
         for index, format in enumerate(formats):
             progress(index, len(formats), format.name)
             try:
@@ -91,7 +88,8 @@ def _convert(
     return made
 
 
-def _load(workspace: Workspace, project: Project, formats: Sequence[Format], calibration: Calibration) -> Sources:
+def load_sources(workspace: Workspace, project: Project, formats: Sequence[Format], calibration: Calibration) -> Sources:
+    """The models that these formats are made from."""
     from train.model_files import load_model
     from train.qat import float_twin, load_qat
 
@@ -149,14 +147,16 @@ def _keep(
     project: Project,
     made: Mapping[str, Made],
     facts: Mapping[str, dict[str, Any]],
-    calibration: Calibration,
+    failed: Mapping[str, str],
     golden: GoldenVectors,
-    hashes: Mapping[str, str],
+    origin: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """Write the new artifacts beside those of other formats, and the manifest last."""
-    old = workspace.read_json("artifacts/manifest.json")["artifacts"] if workspace.has("artifacts/manifest.json") else {}
+    old = workspace.read_json("artifacts/manifest.json") if workspace.has("artifacts/manifest.json") else {}
+    exported = {item.format.name for item in made.values()}
+    still_failing = {format: reason for format, reason in {**old.get("failed", {}), **failed}.items() if format not in exported}
     order = {name: index for index, name in enumerate(FORMATS)}
-    artifacts = dict(sorted({**old, **facts}.items(), key=lambda entry: order[entry[1]["format"]]))
+    artifacts = dict(sorted({**old.get("artifacts", {}), **facts}.items(), key=lambda entry: order[entry[1]["format"]]))
     with workspace.stage("export") as files:
         for name, item in made.items():
             files.write_bytes(f"artifacts/{name}", item.content)
@@ -166,9 +166,10 @@ def _keep(
             "name": project.name,
             "recipe": project.recipe,
             "seed": project.seed,
-            "inputs": {"dataset_sha256": project.dataset_sha256, "baseline_sha256": project.baseline_sha256, **hashes},
-            "calibration": calibration.to_dict(),
+            "inputs": {"dataset_sha256": project.dataset_sha256, "baseline_sha256": project.baseline_sha256, **origin["inputs"]},
+            "calibration": origin["calibration"],
             "artifacts": artifacts,
+            "failed": still_failing,
             "golden": {"file": golden_path.name, "sha256": file_sha256(golden_path)},
             "versions": versions(),
         }
