@@ -49,7 +49,7 @@ def export_formats(workspace: Workspace, console: Console, formats: Sequence[For
         artifacts = {name: _artifact(Path(folder) / name, item) for name, item in made.items()}
         for name, item in made.items():
             (Path(folder) / name).write_bytes(item.content)
-        tried = trying.run_all(workspace, console, list(artifacts.values()))
+        tried = trying.run_all(workspace, console, list(artifacts.values())) if made else []
         for name in trying.refused(tried):
             failed[made.pop(name).format.name] = trying.refused(tried)[name]
             del artifacts[name]
