@@ -78,7 +78,7 @@ def test_int8_with_float_ends_is_a_state_of_its_own(strangers: Path) -> None:
     assert (found.audit.is_int8_inside, found.audit.is_int8) == (True, False)
     assert found.audit.float_islands == []
     assert found.audit.int8_macs_share == found.audit.int8_weights_share == 1.0
-    assert found.verdict.startswith("Named int8, but is int8 inside, float ends: 100 % of MACs int8, float32 in, float32 out; remedy: set the")
+    assert found.verdict.startswith("Named int8, but is int8 inside with float ends: 100 % of MACs int8, float32 in, float32 out; remedy: set the")
     assert found.unmet == {"int8": "it is int8 inside, float ends", "int8-io": "it takes float32 and gives float32"}
 
 
