@@ -217,7 +217,7 @@ for name in ("tensorflow", "tf_keras", "keras", "tensorflow_model_optimization",
     sys.modules[name] = None
 from edgeproof.cli import main
 code = main(sys.argv[1:])
-loaded = {name.split(".")[0] for name in sys.modules} & {"onnxruntime", "onnx", "scipy", "altair", "tflite_runtime"}
+loaded = {name for name in ("altair", "onnxruntime", "scipy", "tflite_runtime") if name in sys.modules}
 print("code", code, *sorted(loaded))
 """
 
