@@ -16,6 +16,8 @@ from edgeproof.stages.checking import FileCheck, check_file
 from export.claims import claimed, percent
 from export.requirements import REQUIREMENTS
 from tests.pipelines import Run, run
+from tests.test_export_audit import onnx_layer
+from tests.test_export_support import declaring
 
 ROOT = Path(__file__).parent.parent
 REPRESENTATIVE = "remedy: convert it with a representative dataset"
@@ -111,6 +113,20 @@ def test_what_it_foretells_is_what_the_runtimes_do(strangers: Path, name: str) -
     assert {runtime: answer.loads for runtime, answer in foretold.support.items()} == {
         runtime: outcome == "opened and ran" for runtime, outcome in tried.tried.items()
     }
+
+
+def test_what_opens_but_is_no_classifier_of_pictures_loads_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "planes.onnx").write_bytes(onnx_layer("Conv", [1, 4, 8, 8], [6, 4, 3, 3]))
+    found = check_file(tmp_path / "planes.onnx", ["onnxruntime"], try_it=True)
+    assert found.tried["onnxruntime"].startswith("opened, not run: Expected an image classifier")
+    assert found.unmet == {}
+
+
+def test_a_file_that_fails_when_tried_does_not_meet_the_requirement(tmp_path: Path) -> None:
+    (tmp_path / "empty.tflite").write_bytes(declaring("CUSTOM", 1, "Mfcc"))
+    assert check_file(tmp_path / "empty.tflite", ["ai-edge-litert"]).unmet == {}, "the operator is registered"
+    tried = check_file(tmp_path / "empty.tflite", ["ai-edge-litert"], try_it=True)
+    assert tried.unmet["ai-edge-litert"].startswith("tried here, failed: "), "but nothing that it can run was asked of it"
 
 
 @pytest.mark.parametrize(
