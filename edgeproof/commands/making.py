@@ -151,6 +151,8 @@ def export(
     for name, facts in exported["artifacts"].items():
         share, runtimes = facts["audit"]["int8_weights_share"] or 0, " and ".join(facts["tried"])
         console.show(f"{place / 'artifacts' / name}: {facts['bytes'] / 1000:.1f} KB, {share:.0%} of weights int8, tried on {runtimes}.")
+        for runtime, reason in facts["refused"].items():
+            console.show(f"  will not load on {runtime}: {reason}")
     for name, reason in exported["failed"].items():
         console.show(f"{name} failed: {reason}")
     console.show(f"Next: edgeproof parity{place.option}")

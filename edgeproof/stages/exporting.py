@@ -22,6 +22,7 @@ from edgeproof.workspace import Workspace, file_sha256
 from export.audit import Audit, audit
 from export.calibration import Calibration
 from export.formats import FORMATS, QAT, Format, Sources, Trained
+from export.support import runtime_title, support
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,17 @@ class Made:
     format: Format
     content: bytes
     audit: Audit
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The runtimes that its operators' versions let load it."""
+        found = support(self.audit)
+        return tuple(runtime for runtime in self.format.runtimes if found[runtime].loads)
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Why the other runtimes of its family would not, with the remedy."""
+        return {runtime: answer.reason for runtime, answer in support(self.audit).items() if not answer.loads}
 
 
 def export_formats(workspace: Workspace, console: Console, formats: Sequence[Format]) -> dict[str, Any]:
@@ -116,17 +128,20 @@ def _embed(format: Format, content: bytes, metadata: ModelMetadata) -> bytes:
 
 
 def _audited(format: Format, content: bytes) -> Audit:
-    """The audit of an artifact; ModelError when a format that promises int8 is not."""
+    """The audit of an artifact; ModelError when a format that promises int8 is not, or when no runtime would load it."""
     found = audit(content)
     if format.is_int8 and not found.is_int8:
         islands = f"{len(found.float_islands)} operator(s) stay float ({', '.join(found.float_islands[:3])})"
-        raise ModelError(f"{format.name} would not be int8: {islands if found.float_islands else 'nothing in it computes in int8'}.")
+        raise ModelError(f"{format.name} would not be int8: {islands if found.float_islands else f'it is {found.precision}'}.")
+    refused = {runtime: answer.reason for runtime, answer in support(found).items() if not answer.loads}
+    if len(refused) == len(format.runtimes) or (format.is_int8 and refused):  # int8 is what boards are given: it must load everywhere
+        raise ModelError("; ".join(f"{runtime_title(runtime)} would not load {format.name}: {reason}" for runtime, reason in refused.items()) + ".")
     return found
 
 
 def _artifact(path: Path, made: Made) -> Artifact:
     digest = hashlib.sha256(made.content).hexdigest()
-    return Artifact(path, made.format.name, made.format.source, digest, made.format.runtimes, len(made.content))
+    return Artifact(path, made.format.name, made.format.source, digest, made.claims, len(made.content))
 
 
 def _facts(made: Made, tried: Sequence[Outputs], hashes: Mapping[str, str]) -> dict[str, Any]:
@@ -136,7 +151,8 @@ def _facts(made: Made, tried: Sequence[Outputs], hashes: Mapping[str, str]) -> d
         "source_sha256": hashes[f"{made.format.source}_sha256"],
         "sha256": hashlib.sha256(made.content).hexdigest(),
         "bytes": len(made.content),
-        "runtimes": list(made.format.runtimes),
+        "runtimes": list(made.claims),
+        "refused": made.refused,
         "tried": [outputs.runtime for outputs in tried if outputs.raw is not None],
         "audit": made.audit.to_dict(),
     }
