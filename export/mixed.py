@@ -44,7 +44,8 @@ class Candidate:
 class Search:
     """The search for the smallest set of float layers. Each set is converted and judged at most once, and at most MOST_CONVERSIONS in all.
 
-    layers: those that can stay float, in the network's order. certified: the drop's upper bound must be within the margin, not only the drop.
+    layers: those that can stay float, in the network's order. certified: the drop's upper bound must be within the margin, not only the drop;
+    given up when not even the float network reaches that: then the images are too few to tell, and the drop itself decides.
     """
 
     layers: Sequence[str]
@@ -59,17 +60,25 @@ class Search:
         return self._measure(candidate) <= self.margin_pp
 
     def run(self) -> Candidate:
-        """The smallest set found within the margin; no layer of it can be left out. Raises ModelError, naming the best, when there is none."""
+        """The smallest set found within the margin: one layer if one is enough, else none that could do without any of its layers.
+
+        Raises ModelError, naming the best that was reached, when even all layers are not enough, or too many sets would have to be tried.
+        """
         if self.within(int8 := self._try(INT8)):
             return int8
+        everything = self._try(frozenset(self.layers))
+        if self.certified and not self.within(everything):
+            self.certified = False
+            if self.within(int8):
+                return int8
+        if not self.within(everything):
+            raise ModelError(
+                f"Even with every layer float the drop is {said(everything.judgement)}, the margin {self.margin_pp:g}{self._best()}. That loss is "
+                "the fine-tuned network's own: fine-tune longer (edgeproof qat --epochs N), or allow more (--max-drop PP)."
+            )
         alone = sorted((self._try(frozenset({layer})) for layer in self.layers), key=self._rank)
         if self.within(alone[0]):
             return alone[0]
-        if not self.within(everything := self._try(frozenset(self.layers))):
-            raise ModelError(
-                f"Even with every layer float the drop is {self._said(everything)}, the margin {self.margin_pp:g}{self._best()}. That loss is the "
-                "fine-tuned network's own: fine-tune longer (edgeproof qat --epochs N), or allow more (--max-drop PP)."
-            )
         return self._without_needless(self._grow(alone))
 
     def _grow(self, alone: Sequence[Candidate]) -> Candidate:
@@ -81,12 +90,12 @@ class Search:
         return current
 
     def _without_needless(self, current: Candidate) -> Candidate:
-        """Leave out every layer without which the margin is still held: one that an earlier step needed and a later one does not."""
-        for layer in sorted(current.keep_float):
-            smaller = self._try(current.keep_float - {layer})
-            if self.within(smaller):
-                current = smaller
-        return current
+        """Leave out layers as long as the margin is held: what an early step needed, a later one may have made needless."""
+        if len(self.tried) + len(current.keep_float) > MOST_CONVERSIONS:
+            return current
+        smaller = [self._try(current.keep_float - {layer}) for layer in sorted(current.keep_float)]
+        enough = [candidate for candidate in smaller if self.within(candidate)]
+        return self._without_needless(min(enough, key=self._rank)) if enough else current
 
     def _try(self, keep_float: KeepFloat) -> Candidate:
         if keep_float not in self.tried:
@@ -105,10 +114,11 @@ class Search:
 
     def _best(self) -> str:
         best = min(self.tried.values(), key=self._rank)
-        return f" (the best reached: {self._said(best)} with {listed(best.keep_float)} float)"
+        return f" (the best reached: {said(best.judgement)} with {listed(best.keep_float)} float)"
 
-    def _said(self, candidate: Candidate) -> str:
-        return f"{'at most ' if self.certified else ''}{self._measure(candidate):.2f} pp"
+
+def said(judgement: Judgement) -> str:
+    return f"{judgement.drop_pp:.2f} pp (at most {judgement.upper_pp:.2f} at 95 %)"
 
 
 def listed(layers: Collection[str]) -> str:
@@ -141,7 +151,7 @@ class Mix:
     prices: tuple[LayerPrice, ...]
     sentence: str
     margin_pp: float
-    certified: bool
+    certified: bool  # by the bound of the drop; else these images are too few, and the drop itself decided
     images: int
     int8: Judgement
     mixed: Judgement

@@ -37,13 +37,18 @@ def _without_barriers(content: bytes) -> bytes:
     from tensorflow.lite.tools import flatbuffer_utils
 
     file = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
-    code = next((index for index, code in enumerate(file.operatorCodes) if code.builtinCode == schema.BuiltinOperator.LEAKY_RELU), None)
-    for graph in file.subgraphs:
-        barriers = [operator for operator in graph.operators if operator.opcodeIndex == code and 1 - operator.builtinOptions.alpha < 1e-7]
-        source = {barrier.outputs[0]: barrier.inputs[0] for barrier in barriers}
-        graph.operators = [operator for operator in graph.operators if operator not in barriers]
-        for operator in graph.operators:
+    codes = [file.operatorCodes[operator.opcodeIndex] for operator in file.subgraphs[0].operators]
+    graph, kept, source = file.subgraphs[0], [], {}
+    for operator, code in zip(graph.operators, codes, strict=True):
+        if code.builtinCode == schema.BuiltinOperator.LEAKY_RELU and 1 - operator.builtinOptions.alpha < 1e-7:
+            source[operator.outputs[0]] = operator.inputs[0]
+        else:
+            kept.append((operator, code))
             operator.inputs = np.array([source.get(index, index) for index in operator.inputs], np.int32)
+    graph.operators = [operator for operator, _ in kept]
+    file.operatorCodes = [code for code in file.operatorCodes if any(code is used for _, used in kept)]
+    for operator, code in kept:
+        operator.opcodeIndex = next(index for index, used in enumerate(file.operatorCodes) if used is code)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(file))
 
 

@@ -22,7 +22,7 @@ from edgeproof.stages.judging import check_margin
 from edgeproof.stages.project import Project
 from edgeproof.workspace import Workspace
 from export.calibration import Calibration
-from export.mixed import FORMAT, INT8, Candidate, Judgement, KeepFloat, Mix, Price, Search, listed, price_layers
+from export.mixed import FORMAT, INT8, Candidate, Judgement, KeepFloat, Mix, Price, Search, listed, price_layers, said
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -126,7 +126,7 @@ def _time(files: Sequence[bytes], images: np.ndarray) -> list[float]:
 
 def _result(search: Search, kept: Candidate, images: int, prices: tuple[Any, ...], total: Price) -> Mix:
     int8, layers = search.tried[INT8], tuple(layer for layer in search.layers if layer in kept.keep_float)
-    facts = f"drop {kept.judgement.drop_pp:.2f} pp (at most {kept.judgement.upper_pp:.2f} at 95 %) on {images:,} selection images"
+    facts = f"drop {said(kept.judgement)} on {images:,} selection images"
     if not layers:
         sentence = f"int8 already within the margin: {facts}; nothing to mix."
     else:
@@ -134,6 +134,8 @@ def _result(search: Search, kept: Candidate, images: int, prices: tuple[Any, ...
         cost = f"{total.bytes / 1000:+.1f} KB and {total.microseconds:+.1f} µs"
         sentence = f"Kept {len(layers)} of {len(search.layers)} layers float ({listed(layers)}): {undone} for {cost} against int8; {facts}."
         sentence += _forced(kept, search.layers)
+    if not search.certified:
+        sentence += f" The drop itself decided: that is too few images to certify {search.margin_pp:g} pp."
     return Mix(
         content=kept.content if layers else None,
         kept_float=layers,
