@@ -55,7 +55,7 @@ def export_tiny(folder: str) -> None:
     from edge_runtime.metadata import ModelMetadata
     from edge_runtime.preprocess import Preprocessing
     from export import embed
-    from export.formats import FORMATS, Sources, Trained
+    from export.formats import Sources, Trained, choose_formats
     from train import fold, qat
 
     tf_keras.utils.set_random_seed(0)
@@ -68,7 +68,7 @@ def export_tiny(folder: str) -> None:
     trained = qat.quantize_aware(folded, images, contract)
     trained_facts = Trained(trained, qat.float_twin(trained, folded), qat.activation_ranges(trained))
     sources = Sources(folded, contract.normalize(images), softmax=False, trained=trained_facts)
-    for format in FORMATS.values():
+    for format in choose_formats():
         add = embed.embed_tflite if format.family == "tflite" else embed.embed_onnx
         metadata = ModelMetadata(name="tiny", format=format.name, class_names=("a", "b", "c"), preprocessing=contract)
         (Path(folder) / f"tiny-{format.name}{format.suffix}").write_bytes(add(format.convert(sources), metadata))

@@ -11,17 +11,21 @@ from typing import Any
 
 from benchmarks.matrix import Artifact
 from benchmarks.outputs import Outputs
+from benchmarks.parity import DEFAULT_MARGIN_PP
 from edge_runtime.errors import EdgeproofError, ModelError
 from edge_runtime.golden import GoldenVectors
 from edge_runtime.metadata import ModelMetadata
 from edgeproof.console import Console
 from edgeproof.stages import calibrating, trying
+from edgeproof.stages.mixing import mix, price_table
 from edgeproof.stages.project import Project, versions
 from edgeproof.stages.quantize import why_not_quantizable
 from edgeproof.workspace import Workspace, file_sha256
 from export.audit import Audit, audit
 from export.calibration import Calibration
 from export.formats import FORMATS, QAT, Format, Sources, Trained
+from export.mixed import FORMAT as MIXED
+from export.mixed import Mix
 from export.support import runtime_title, support
 
 
@@ -45,16 +49,20 @@ class Made:
         return {runtime: answer.reason for runtime, answer in support(self.audit).items() if not answer.loads}
 
 
-def export_formats(workspace: Workspace, console: Console, formats: Sequence[Format]) -> dict[str, Any]:
-    """Export each format into `artifacts/`. One that fails is an entry under "failed" with its reason, not the end of the others."""
+def export_formats(workspace: Workspace, console: Console, formats: Sequence[Format], margin_pp: float = DEFAULT_MARGIN_PP) -> dict[str, Any]:
+    """Export each format into `artifacts/`. One that fails is an entry under "failed" with its reason, not the end of the others.
+
+    margin_pp: the largest drop that `tflite-mixed` may have; the answer then has its sentence and prices under "mixed".
+    """
     project = Project.of(workspace)
     hashes = _source_hashes(workspace, formats)
     dataset, split = project.load_data()
     calibration = Calibration.choose(dataset.images, split.calibration, split.validation)
     failed: dict[str, str] = {}
+    mixed, formats = _search(workspace, console, formats, margin_pp, failed)
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
         with console.natives_silenced():
-            sources = load_sources(workspace, project, formats, calibration)
+            sources = replace(load_sources(workspace, project, formats, calibration), mixed=mixed.content if mixed else None)
             saturated = calibrating.saturations(workspace, project, sources, calibration)
             made = _convert(console, project, sources, formats, hashes, failed)
         calibrating.report(console, calibration, saturated)
@@ -66,14 +74,37 @@ def export_formats(workspace: Workspace, console: Console, formats: Sequence[For
             failed[made.pop(name).format.name] = trying.refused(tried)[name]
             del artifacts[name]
         if not made:
-            return {"artifacts": {}, "failed": failed}
+            return {"artifacts": {}, "failed": failed, "mixed": mixed.to_dict() if mixed else None}
         held = workspace.artifacts() if workspace.has("artifacts/manifest.json") else []
         kept = [artifact for artifact in held if artifact.path.name not in made]
         tried += trying.run_all(workspace, console, kept) if kept else []
         golden = trying.golden_vectors(workspace, console, [*kept, *artifacts.values()], tried)
     facts = {name: _facts(item, [outputs for outputs in tried if outputs.artifact == name], hashes) for name, item in made.items()}
+    for entry in facts.values():
+        if mixed and entry["format"] == MIXED:
+            entry["mixed"] = mixed.to_dict()
     _keep(workspace, project, made, facts, failed, golden, {"inputs": hashes, "calibration": calibrating.facts(calibration, saturated)})
-    return {"artifacts": facts, "failed": failed}
+    return {"artifacts": facts, "failed": failed, "mixed": mixed.to_dict() if mixed else None}
+
+
+def _search(
+    workspace: Workspace, console: Console, formats: Sequence[Format], margin_pp: float, failed: dict[str, str]
+) -> tuple[Mix | None, Sequence[Format]]:
+    """(what the search for mixed precision came to, if it was asked for; the formats that are left to convert)."""
+    others = [format for format in formats if not format.searched]
+    if len(others) == len(formats):
+        return None, formats
+    try:
+        if refusal := why_not_quantizable(workspace):
+            raise ModelError(refusal)
+        mixed = mix(workspace, console, margin_pp)
+    except ModelError as error:
+        failed[MIXED] = str(error)
+        return None, others
+    console.say(mixed.sentence)
+    if mixed.prices:
+        console.show(price_table(mixed))
+    return mixed, formats if mixed.content else others
 
 
 def _source_hashes(workspace: Workspace, formats: Sequence[Format]) -> dict[str, str]:

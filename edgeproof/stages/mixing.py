@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks import parity, statistics
 from benchmarks.latency import measure
-from benchmarks.matrix import Artifact, collect
+from benchmarks.matrix import Artifact, cells, collect
 from benchmarks.targets import find_target
 from edge_runtime.errors import ModelError, RuntimeMissingError
 from edge_runtime.metadata import ModelMetadata
@@ -34,7 +34,7 @@ TIMED_SECONDS = 0.3  # a file
 def mix(workspace: Workspace, console: Console, margin_pp: float) -> Mix:
     """Search on the selection part: the validation part is for verdicts. ModelError when no set of float layers reaches the margin.
 
-    The file, if any, has its metadata embedded; nothing is written.
+    The file, if any, carries no metadata yet; nothing is written.
     """
     check_margin(margin_pp)
     project = Project.of(workspace)
@@ -49,36 +49,32 @@ def mix(workspace: Workspace, console: Console, margin_pp: float) -> Mix:
         from train.model_files import load_model
 
         convert, layers = _converter(workspace, project, calibration)
+        metadata = ModelMetadata(project.name, FORMAT, project.class_names, project.contract, project.output)
         baseline = predict_probabilities(load_model(workspace.require("baseline.keras")), images, project.contract)
-        judge = _Judge(images, parity.Reference(labels, baseline, {}), margin_pp)
+        judge = _Judge(images, parity.Reference(labels, baseline, {}), margin_pp, metadata)
         with console.progress("Searching for the layers to keep float") as progress:
             search = Search(layers, convert, judge, margin_pp, certified, progress)
             kept = search.run()
         if kept.keep_float == INT8:
             return _result(search, kept, len(labels), (), Price(0, 0, 0.0))
         with console.progress("Timing each layer's price"):
-            prices, total = price_layers(search, kept, lambda files: _time(files, images))
+            prices, total = price_layers(search, kept, lambda files: _time(files, images, metadata))
     return _result(search, kept, len(labels), prices, total)
 
 
 def _converter(workspace: Workspace, project: Project, calibration: Calibration) -> tuple[Callable[[KeepFloat], bytes], list[str]]:
     """(what converts the workspace's QAT model with some layers float, the layers that can be)."""
-    from export.embed import embed_tflite
     from export.partial import convert_partial
     from export.to_tflite import convert_int8
     from train.partial import partially_quantized, quantized_layers
     from train.qat import load_qat
 
     model, softmax = load_qat(workspace.require("qat.h5")), project.output == "probabilities"
-    lineage = {"dataset": project.dataset_sha256, "baseline": project.baseline_sha256, "qat": workspace.sha256("qat.h5")}
-    metadata = ModelMetadata(project.name, FORMAT, project.class_names, project.contract, project.output, lineage)
 
     def convert(keep_float: KeepFloat) -> bytes:
         if keep_float == INT8:
-            content = convert_int8(model, calibration.normalized(project.contract), softmax=softmax)
-        else:
-            content = convert_partial(partially_quantized(model, keep_float), softmax=softmax)
-        return embed_tflite(content, metadata)
+            return convert_int8(model, calibration.normalized(project.contract), softmax=softmax)
+        return convert_partial(partially_quantized(model, keep_float), softmax=softmax)
 
     return convert, quantized_layers(model)
 
@@ -90,10 +86,12 @@ class _Judge:
     images: np.ndarray
     reference: parity.Reference
     margin_pp: float
+    metadata: ModelMetadata
 
     def __call__(self, content: bytes) -> Judgement:
         with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
-            outputs = collect([_artifact(content, Path(folder))], self.images, find_target("local"), runtimes=RUNTIMES)
+            matrix = cells([_artifact(content, Path(folder), self.metadata)], runtimes=RUNTIMES, kernels=["default"])
+            outputs = collect(matrix, self.images, find_target("local"))
         report = parity.judge(self.reference, outputs, margin_pp=self.margin_pp, baseline_sha256="")
         judgements = []
         for row in report.rows:
@@ -106,17 +104,20 @@ class _Judge:
         return max(judgements, key=lambda judgement: judgement.upper_pp)
 
 
-def _artifact(content: bytes, folder: Path) -> Artifact:
+def _artifact(flatbuffer: bytes, folder: Path, metadata: ModelMetadata) -> Artifact:
+    from export.embed import embed_tflite
+
+    content = embed_tflite(flatbuffer, metadata)
     digest = hashlib.sha256(content).hexdigest()
     path = folder / f"{digest}.tflite"
     path.write_bytes(content)
     return Artifact(path, FORMAT, "qat", digest, RUNTIMES, len(content))
 
 
-def _time(files: Sequence[bytes], images: np.ndarray) -> list[float]:
+def _time(files: Sequence[bytes], images: np.ndarray, metadata: ModelMetadata) -> list[float]:
     """Median microseconds of one inference with each file, interleaved, on the first runtime that works here."""
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
-        artifacts = [_artifact(content, Path(folder)) for content in files]
+        artifacts = [_artifact(content, Path(folder), metadata) for content in files]
         for runtime in RUNTIMES:
             timed = measure(artifacts, images, find_target("local"), runtimes=(runtime,), seconds=TIMED_SECONDS)
             if not any(contestant.reason for contestant in timed):
