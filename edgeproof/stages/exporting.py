@@ -36,12 +36,12 @@ class Made:
 def export_formats(workspace: Workspace, console: Console, formats: Sequence[Format]) -> dict[str, Any]:
     """Export each format into `artifacts/`. One that fails is an entry under "failed" with its reason, not the end of the others."""
     project = Project.of(workspace)
-    hashes = _source_hashes(workspace, formats)
+    hashes = source_hashes(workspace, formats)
     dataset, split = project.load_data()
     calibration = Calibration.choose(dataset.images, split.calibration, split.validation)
     failed: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
-        made = _convert(workspace, console, project, formats, hashes, calibration, failed)
+        made = convert(workspace, console, project, formats, hashes, calibration, failed)
         artifacts = {name: _artifact(Path(folder) / name, item) for name, item in made.items()}
         for name, item in made.items():
             (Path(folder) / name).write_bytes(item.content)
@@ -60,7 +60,7 @@ def export_formats(workspace: Workspace, console: Console, formats: Sequence[For
     return {"artifacts": facts, "failed": failed}
 
 
-def _source_hashes(workspace: Workspace, formats: Sequence[Format]) -> dict[str, str]:
+def source_hashes(workspace: Workspace, formats: Sequence[Format]) -> dict[str, str]:
     """sha256 of the models by stage. MissingInputError when a format needs QAT, the network can be quantized, and nobody has done it."""
     hashes = {"folded_sha256": workspace.read_json("folded.json")["folded_sha256"]}
     if workspace.has("qat.json") or (any(format.source == QAT for format in formats) and why_not_quantizable(workspace) is None):
@@ -68,7 +68,7 @@ def _source_hashes(workspace: Workspace, formats: Sequence[Format]) -> dict[str,
     return hashes
 
 
-def _convert(
+def convert(
     workspace: Workspace,
     console: Console,
     project: Project,

@@ -1,0 +1,77 @@
+"""Do the same models still give the same bytes? Every artifact is converted twice, each time by a process that has converted nothing before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from edge_runtime.errors import RuntimeProblem
+from edgeproof.console import Console
+from edgeproof.stages.project import Project, versions
+from edgeproof.workspace import Workspace
+from export.formats import FORMATS
+
+_Made = Mapping[str, bytes]
+
+
+def convert_twice(workspace: Workspace, console: Console) -> Iterator[tuple[bool | None, str]]:
+    """(whether both conversions give the kept bytes, detail) of each artifact; None for one that no single conversion makes."""
+    manifest = workspace.read_json("artifacts/manifest.json")
+    known = {name: FORMATS[facts["format"]].name for name, facts in manifest["artifacts"].items() if _is_ours(facts)}
+    times: list[_Made] = []
+    with console.progress("Converting twice") as progress:
+        for index in range(2):
+            progress(index, 2, "")
+            times.append(_in_a_fresh_process(workspace, console, list(known.values())) if known else {})
+    for name in manifest["artifacts"]:
+        if name not in known:
+            yield None, f"{name} was not made by a single conversion here"
+        else:
+            yield _compare(name, (workspace / "artifacts" / name).read_bytes(), times, manifest.get("versions", {}))
+
+
+def _is_ours(facts: Mapping[str, Any]) -> bool:
+    return facts["format"] in FORMATS and facts["source"] == FORMATS[facts["format"]].source
+
+
+def _compare(name: str, kept: bytes, times: list[_Made], made_with: Mapping[str, str]) -> tuple[bool, str]:
+    first, second = (made.get(name) for made in times)
+    if first is None or second is None:
+        return False, f"{name} can no longer be converted: run `edgeproof export` to hear why"
+    if first != second:
+        return False, f"two conversions of {name} give different bytes"
+    if first != kept:
+        return False, f"two conversions of {name} agree, but the kept file is another{_other_versions(made_with)}"
+    return True, f"{name}, both times the {len(kept):,} bytes that were kept"
+
+
+def _other_versions(made_with: Mapping[str, str]) -> str:
+    here = versions()
+    others = [f"{name} {version} (here {here.get(name, 'none')})" for name, version in made_with.items() if here.get(name) != version]
+    return f", made with {', '.join(others)}" if others else ""
+
+
+def _in_a_fresh_process(workspace: Workspace, console: Console, formats: list[str]) -> _Made:
+    """Converted files by name. Not forked: a fork would inherit what TensorFlow and tf2onnx have counted so far."""
+    with console.natives_silenced(), ProcessPoolExecutor(1, get_context("spawn")) as process:
+        try:
+            return process.submit(_convert, workspace.path.resolve(), formats, console.verbose).result()
+        except BrokenProcessPool:
+            raise RuntimeProblem("The process that converts ended by itself (out of memory?): try again with -v.") from None
+
+
+def _convert(path: Path, names: list[str], verbose: bool) -> dict[str, bytes]:
+    """In the new process: what `edgeproof export` converts, neither tried nor kept."""
+    from edgeproof.stages.exporting import convert, source_hashes
+    from export.calibration import Calibration
+
+    workspace, formats = Workspace(path), [FORMATS[name] for name in names]
+    project = Project.of(workspace)
+    dataset, split = project.load_data()
+    calibration = Calibration.choose(dataset.images, split.calibration, split.validation)
+    made = convert(workspace, Console(verbose=verbose), project, formats, source_hashes(workspace, formats), calibration, {})
+    return {name: item.content for name, item in made.items()}
