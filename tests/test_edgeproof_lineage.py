@@ -116,7 +116,7 @@ TAMPERED: list[tuple[str, str, Callable[[Workspace], object]]] = [
     ("models → manifest", "Cannot read", lambda w: w.write_text(MANIFEST, "{")),
     ("split → calibration", "not the split's", lambda w: edit(w, MANIFEST, lambda f: f["calibration"]["indices"].pop())),
     ("split → calibration", "other pixels", lambda w: edit(w, MANIFEST, lambda f: f["calibration"].update(sha256="0"))),
-    ("split → calibration", "records are damaged", lambda w: edit(w, MANIFEST, lambda f: f.pop("calibration"))),
+    ("split → calibration", "records cannot be read", lambda w: edit(w, MANIFEST, lambda f: f.pop("calibration"))),
     ("QAT → artifact", f"{INT8} is not the file that was exported", lambda w: append(w, f"artifacts/{INT8}")),
     ("QAT → artifact", f"{INT8} was made from another qat", lambda w: edit(w, MANIFEST, lambda f: f["artifacts"][INT8].update(source_sha256="0"))),
     ("QAT → artifact", "states another lineage", lambda w: claim(w, lineage={"dataset": "0"})),
@@ -232,14 +232,17 @@ def test_exports_that_were_made_elsewhere_need_no_models_of_ours(place: Workspac
 def test_converting_twice_finds_the_file_that_its_models_do_not_give(
     place: Workspace, capfd: pytest.CaptureFixture[str], new_console: NewConsole
 ) -> None:
-    forged, sound = "compact-tflite-float32.tflite", "compact-onnx-float32.onnx"
+    forged, sound, lost = "compact-tflite-float32.tflite", "compact-onnx-float32.onnx", "compact-onnx-int8.onnx"
     content = bytearray((place / f"artifacts/{forged}").read_bytes())
     content[len(content) // 2] ^= 1
-    edit(place, MANIFEST, lambda fields: fields.update(artifacts={name: fields["artifacts"][name] for name in (forged, sound)}))
+    edit(place, MANIFEST, lambda fields: fields.update(artifacts={name: fields["artifacts"][name] for name in (forged, sound, lost)}))
+    edit(place, "qat.json", lambda fields: fields["activation_ranges"].update(elsewhere=[0.0, 1.0]))
     forge(place, forged, bytes(content))
     assert check_workspace(place, new_console()) == 0
     assert check_workspace(place, new_console(as_json=True), reproducible=True) == 1
     told = json.loads(capfd.readouterr().out.splitlines()[-1])
     assert told["broken_at"] == "converted twice"
     assert f"two conversions of {forged} agree, but the kept file is another" in told["sentence"]
-    assert [link["holds"] for link in told["links"] if link["subject"] == "converted twice"] == [False, True]
+    twice = [link for link in told["links"] if link["subject"] == "converted twice"]
+    assert [link["holds"] for link in twice] == [False, True, False]
+    assert f"{lost} cannot be converted any more: Layer 'elsewhere' is not in the converted ONNX graph" in twice[2]["detail"]

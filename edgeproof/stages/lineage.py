@@ -32,16 +32,16 @@ def check_workspace(place: Workspace, console: Console, *, reproducible: bool = 
 
     MissingInputError for a folder without a baseline.
     """
-    links = []
+    links: list[Link] = []
     for link in walk(place):
-        links.append(link)
-        console.show(f"{_WORDS[link.holds]}{link.subject}: {link.detail}")
-    if reproducible and not _breaks(links):
+        _show(console, links, link)
+    if reproducible and _breaks(links):
+        _show(console, links, Link(_TWICE, None, "not looked at: the chain is broken"))
+    elif reproducible:
         from edgeproof.stages.reproducing import convert_twice
 
         for holds, detail in convert_twice(place, console):
-            links.append(Link(_TWICE, holds, detail))
-            console.show(f"{_WORDS[holds]}{_TWICE}: {detail}")
+            _show(console, links, Link(_TWICE, holds, detail))
     sentence = closing_sentence(place, links)
     broken = _breaks(links)
     console.show(sentence)
@@ -56,6 +56,11 @@ def check_workspace(place: Workspace, console: Console, *, reproducible: bool = 
         }
     )
     return 1 if broken else 0
+
+
+def _show(console: Console, links: list[Link], link: Link) -> None:
+    links.append(link)
+    console.show(f"{_WORDS[link.holds]}{link.subject}: {link.detail}")
 
 
 def walk(place: Workspace) -> Iterator[Link]:
@@ -133,5 +138,5 @@ def _link(subject: str, check: Callable[[], str]) -> Link:
         return Link(subject, None, f"needs {error.name}, which is not installed here")
     except EdgeproofError as error:
         return Link(subject, False, str(error))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:  # a record that is JSON, but not ours
-        return Link(subject, False, f"its records are damaged ({type(error).__name__}: {error})")
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError) as error:  # a record that is JSON, but not ours
+        return Link(subject, False, f"its records cannot be read ({type(error).__name__}: {error}).")

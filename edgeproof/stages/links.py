@@ -210,6 +210,7 @@ class Chain:
         lineage = {"dataset": self.dataset["sha256"], "baseline": self.hash_of("baseline"), facts["source"]: self.hash_of(facts["source"])}
         expected = {
             "lineage": lineage,
+            "name": self.training["name"],
             "format": facts["format"],
             "class_names": tuple(self.dataset["class_names"]),
             "preprocessing": Preprocessing.from_dict(self.dataset["preprocessing"]),

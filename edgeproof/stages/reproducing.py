@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -15,37 +16,46 @@ from edgeproof.stages.project import Project, versions
 from edgeproof.workspace import Workspace
 from export.formats import FORMATS
 
-_Made = Mapping[str, bytes]
+
+@dataclass(frozen=True)
+class _Converted:
+    """What one process made: contents by file name, and the formats that failed with their reasons."""
+
+    made: dict[str, bytes]
+    failed: dict[str, str]
 
 
 def convert_twice(workspace: Workspace, console: Console) -> Iterator[tuple[bool | None, str]]:
     """(whether both conversions give the kept bytes, detail) of each artifact; None for one that no single conversion makes."""
     manifest = workspace.read_json("artifacts/manifest.json")
-    known = {name: FORMATS[facts["format"]].name for name, facts in manifest["artifacts"].items() if _is_ours(facts)}
-    times: list[_Made] = []
+    formats = [facts["format"] for facts in manifest["artifacts"].values() if _is_ours(facts)]
+    times: list[_Converted] = []
     with console.progress("Converting twice") as progress:
-        for index in range(2):
+        for index in range(2 if formats else 0):
             progress(index, 2, "")
-            times.append(_in_a_fresh_process(workspace, console, list(known.values())) if known else {})
-    for name in manifest["artifacts"]:
-        if name not in known:
+            times.append(_in_a_fresh_process(workspace, console, formats))
+    for name, facts in manifest["artifacts"].items():
+        if not _is_ours(facts):
             yield None, f"{name} was not made by a single conversion here"
+            continue
+        failed = [converted.failed[facts["format"]] for converted in times if facts["format"] in converted.failed]
+        if failed:
+            yield False, f"{name} cannot be converted any more: {failed[0]}"
         else:
-            yield _compare(name, (workspace / "artifacts" / name).read_bytes(), times, manifest.get("versions", {}))
+            kept, contents = (workspace / "artifacts" / name).read_bytes(), [converted.made.get(name) for converted in times]
+            yield _compare(name, kept, contents, manifest.get("versions", {}))
 
 
 def _is_ours(facts: Mapping[str, Any]) -> bool:
     return facts["format"] in FORMATS and facts["source"] == FORMATS[facts["format"]].source
 
 
-def _compare(name: str, kept: bytes, times: list[_Made], made_with: Mapping[str, str]) -> tuple[bool, str]:
-    first, second = (made.get(name) for made in times)
-    if first is None or second is None:
-        return False, f"{name} can no longer be converted: run `edgeproof export` to hear why"
+def _compare(name: str, kept: bytes, contents: Sequence[bytes | None], made_with: Mapping[str, str]) -> tuple[bool, str]:
+    first, second = contents
     if first != second:
-        return False, f"two conversions of {name} give different bytes"
+        return False, f"two conversions of {name} give different bytes."
     if first != kept:
-        return False, f"two conversions of {name} agree, but the kept file is another{_other_versions(made_with)}"
+        return False, f"two conversions of {name} agree, but the kept file is another{_other_versions(made_with)}: export it again."
     return True, f"{name}, both times the {len(kept):,} bytes that were kept"
 
 
@@ -55,8 +65,8 @@ def _other_versions(made_with: Mapping[str, str]) -> str:
     return f", made with {', '.join(others)}" if others else ""
 
 
-def _in_a_fresh_process(workspace: Workspace, console: Console, formats: list[str]) -> _Made:
-    """Converted files by name. Not forked: a fork would inherit what TensorFlow and tf2onnx have counted so far."""
+def _in_a_fresh_process(workspace: Workspace, console: Console, formats: list[str]) -> _Converted:
+    """Not forked: a fork would inherit what TensorFlow and tf2onnx have counted so far."""
     with console.natives_silenced(), ProcessPoolExecutor(1, get_context("spawn")) as process:
         try:
             return process.submit(_convert, workspace.path.resolve(), formats, console.verbose).result()
@@ -64,7 +74,7 @@ def _in_a_fresh_process(workspace: Workspace, console: Console, formats: list[st
             raise RuntimeProblem("The process that converts ended by itself (out of memory?): try again with -v.") from None
 
 
-def _convert(path: Path, names: list[str], verbose: bool) -> dict[str, bytes]:
+def _convert(path: Path, names: list[str], verbose: bool) -> _Converted:
     """In the new process: what `edgeproof export` converts, neither tried nor kept."""
     from edgeproof.stages.exporting import convert, source_hashes
     from export.calibration import Calibration
@@ -73,5 +83,6 @@ def _convert(path: Path, names: list[str], verbose: bool) -> dict[str, bytes]:
     project = Project.of(workspace)
     dataset, split = project.load_data()
     calibration = Calibration.choose(dataset.images, split.calibration, split.validation)
-    made = convert(workspace, Console(verbose=verbose), project, formats, source_hashes(workspace, formats), calibration, {})
-    return {name: item.content for name, item in made.items()}
+    failed: dict[str, str] = {}
+    made = convert(workspace, Console(verbose=verbose), project, formats, source_hashes(workspace, formats), calibration, failed)
+    return _Converted({name: item.content for name, item in made.items()}, failed)
