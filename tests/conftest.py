@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -14,6 +15,7 @@ import pytest
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from edgeproof.console import Console
 from tests.pipelines import digits_run, twin_folder, twin_run  # noqa: F401 - fixtures for all
 
 # The same examples each time, and none refused for a slow moment of the machine.
@@ -38,6 +40,21 @@ def tiny_artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     done = subprocess.run([sys.executable, "-c", _EXPORT_TINY, folder], cwd=Path(__file__).parent.parent, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return {path.stem.removeprefix("tiny-"): path for path in sorted(folder.iterdir())}
+
+
+@pytest.fixture
+def new_console() -> Iterator[Callable[..., Console]]:
+    """Makes consoles on the descriptors as they are now, and closes their files."""
+    made: list[Console] = []
+
+    def make(**options: bool) -> Console:
+        made.append(Console(**options))
+        return made[-1]
+
+    yield make
+    for console in made:
+        console._out.file.close()
+        console._err.file.close()
 
 
 def _tiny_images(count: int, seed: int) -> np.ndarray:

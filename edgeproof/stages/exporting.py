@@ -55,7 +55,7 @@ def export_formats(workspace: Workspace, console: Console, formats: Sequence[For
     margin_pp: the largest drop that `tflite-mixed` may have; the answer then has its sentence and prices under "mixed".
     """
     project = Project.of(workspace)
-    hashes = _source_hashes(workspace, formats)
+    hashes = source_hashes(workspace, formats)
     dataset, split = project.load_data()
     calibration = Calibration.choose(dataset.images, split.calibration, split.validation)
     failed: dict[str, str] = {}
@@ -64,7 +64,7 @@ def export_formats(workspace: Workspace, console: Console, formats: Sequence[For
         with console.natives_silenced():
             sources = replace(load_sources(workspace, project, formats, calibration), mixed=mixed.content if mixed else None)
             saturated = calibrating.saturations(workspace, project, sources, calibration)
-            made = _convert(console, project, sources, formats, hashes, failed)
+            made = convert(console, project, sources, formats, hashes, failed)
         calibrating.report(console, calibration, saturated)
         artifacts = {name: _artifact(Path(folder) / name, item) for name, item in made.items()}
         for name, item in made.items():
@@ -107,7 +107,7 @@ def _search(
     return mixed, formats if mixed.content else others
 
 
-def _source_hashes(workspace: Workspace, formats: Sequence[Format]) -> dict[str, str]:
+def source_hashes(workspace: Workspace, formats: Sequence[Format]) -> dict[str, str]:
     """sha256 of the models by stage. MissingInputError when a format needs QAT, the network can be quantized, and nobody has done it."""
     hashes = {"folded_sha256": workspace.read_json("folded.json")["folded_sha256"]}
     if workspace.has("qat.json") or (any(format.source == QAT for format in formats) and why_not_quantizable(workspace) is None):
@@ -115,7 +115,7 @@ def _source_hashes(workspace: Workspace, formats: Sequence[Format]) -> dict[str,
     return hashes
 
 
-def _convert(
+def convert(
     console: Console, project: Project, sources: Sources, formats: Sequence[Format], hashes: Mapping[str, str], failed: dict[str, str]
 ) -> dict[str, Made]:
     """Every format that converts and is what it is called, by file name; the others with their reasons into `failed`."""
