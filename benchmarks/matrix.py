@@ -1,22 +1,25 @@
-"""Runs every artifact on every runtime of a target over the validation images, and keeps the raw outputs."""
+"""Runs every artifact on every runtime and kernels of a target over the validation images, and keeps the raw outputs."""
 
 from __future__ import annotations
 
-import json
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.parity import Outputs
+from benchmarks.outputs import Outputs
 from benchmarks.targets.base import Target
 from edge_runtime.errors import RuntimeMissingError, RuntimeProblem
 from edge_runtime.interpreter import RUNTIMES
 from edge_runtime.progress import Progress, silent
 from edge_runtime.tensors import Quantization
+
+REFERENCE_IMAGES = 1000  # the slow, simple kernels are an arbiter of the others, not what ships
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,25 @@ class Artifact:
 
     path: Path
     format: str
-    source: str  # the stage it was made from: "folded" or "qat"
+    source: str  # the model it was made from: "folded" or "qat", or "baseline" where nobody told
     sha256: str
     runtimes: tuple[str, ...]  # claimed to load it
     bytes: int
+    assume: Mapping[str, Any] | None = None  # metadata for a file that carries none
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One line of the matrix, before it has run."""
+
+    artifact: Artifact
+    runtime: str
+    kernels: str
+
+    @property
+    def images(self) -> int | None:
+        """On how many images it runs; None for all."""
+        return REFERENCE_IMAGES if self.kernels == "reference" else None
 
 
 def able_runtimes(artifact: Artifact, chosen: Iterable[str] = ()) -> list[str]:
@@ -37,39 +55,65 @@ def able_runtimes(artifact: Artifact, chosen: Iterable[str] = ()) -> list[str]:
     return [name for name, runtime in RUNTIMES.items() if runtime.suffix == artifact.path.suffix and (not wanted or name in wanted)]
 
 
-def collect(
-    artifacts: Iterable[Artifact], images: np.ndarray, target: Target, *, runtimes: Iterable[str] = (), progress: Progress = silent
-) -> list[Outputs]:
-    """Outputs of every artifact × runtime on uint8 images [n, H, W, C]. One that cannot run is an entry with its reason, not an error."""
-    pairs = [(artifact, runtime) for artifact in artifacts for runtime in able_runtimes(artifact, runtimes)]
-    collected = []
+def cells(artifacts: Iterable[Artifact], *, runtimes: Iterable[str] = (), kernels: Iterable[str] = ()) -> list[Cell]:
+    """Artifact × runtime × kernels; only the runtimes and kernels named, if any are."""
+    wanted, named = list(kernels), list(runtimes)
+    return [
+        Cell(artifact, runtime, kind)
+        for artifact in artifacts
+        for runtime in able_runtimes(artifact, named)
+        for kind in RUNTIMES[runtime].kernels
+        if not wanted or kind in wanted
+    ]
+
+
+def collect(matrix: Iterable[Cell], images: np.ndarray, target: Target, *, progress: Progress = silent) -> list[Outputs]:
+    """Outputs of every cell on uint8 images [n, H, W, C], in order. One that cannot run is an entry with its reason, not an error.
+
+    As many cells run at once as there are processors: answers do not depend on how long they take.
+    """
+    lines = list(matrix)
+    shares = [0.0] * len(lines)
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
         images_file = Path(folder) / "images.npy"
         np.save(images_file, images)
-        for index, (artifact, runtime) in enumerate(pairs):
-            note = f"{artifact.format} on {runtime}"
 
-            def tell(done: int, total: int, index: int = index, note: str = note) -> None:
-                progress(index * total + done, len(pairs) * total, note)
+        def run(index: int) -> Outputs:
+            cell = lines[index]
 
-            job = {"job": "predict", "model": str(artifact.path), "images": str(images_file), "outputs": str(Path(folder) / "outputs.npy")}
-            collected.append(_run_one(artifact, runtime, job, target, tell))
-    return collected
+            def tell(done: int, total: int) -> None:
+                shares[index] = done / total
+                progress(int(1000 * sum(shares)), 1000 * len(lines), f"{cell.artifact.format} on {cell.runtime}")
+
+            job: dict[str, Any] = {
+                "job": "predict",
+                "model": str(cell.artifact.path),
+                "images": str(images_file),
+                "outputs": str(Path(folder) / f"outputs-{index}.npy"),
+                "kernels": cell.kernels,
+                "limit": cell.images,
+                "assume": cell.artifact.assume,
+            }
+            return _run_one(cell, job, target, tell)
+
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            return list(pool.map(run, range(len(lines))))
 
 
-def _run_one(artifact: Artifact, runtime: str, job: dict[str, Any], target: Target, tell: Callable[[int, int], None]) -> Outputs:
+def _run_one(cell: Cell, job: dict[str, Any], target: Target, tell: Callable[[int, int], None]) -> Outputs:
     identity: dict[str, Any] = {
-        "artifact": artifact.path.name,
-        "format": artifact.format,
-        "source": artifact.source,
-        "sha256": artifact.sha256,
-        "runtime": runtime,
-        "kernels": "default",
+        "artifact": cell.artifact.path.name,
+        "format": cell.artifact.format,
+        "source": cell.artifact.source,
+        "sha256": cell.artifact.sha256,
+        "runtime": cell.runtime,
+        "kernels": cell.kernels,
         "target": target.name,
+        "limit": cell.images,
     }
-    claimed = runtime in artifact.runtimes
+    claimed = cell.runtime in cell.artifact.runtimes
     try:
-        answer = target.run(job, runtime, tell)
+        answer = target.run(job, cell.runtime, tell)
     except RuntimeMissingError as error:  # this machine lacks it: says nothing about the artifact
         return Outputs(**identity, runtime_version="", claimed=False, reason=str(error))
     except RuntimeProblem as error:
@@ -83,23 +127,3 @@ def _run_one(artifact: Artifact, runtime: str, job: dict[str, Any], target: Targ
         quantization=quantization,
         output=answer["output"],
     )
-
-
-def outputs_file(*, artifact: str, runtime: str, kernels: str, target: str, **_: object) -> str:
-    """Where a workspace keeps one row's outputs: called with the fields of an Outputs or of a row of `parity.json`."""
-    return f"outputs/{artifact}-{runtime}-{kernels}-{target}.npz"
-
-
-def to_arrays(outputs: Outputs) -> dict[str, np.ndarray]:
-    """What `outputs/*.npz` holds: the raw outputs and, as JSON text, everything else."""
-    fields = {name: value for name, value in vars(outputs).items() if name not in ("raw", "quantization")}
-    fields["quantization"] = asdict(outputs.quantization) if outputs.quantization else None
-    arrays = {"facts": np.array(json.dumps(fields))}
-    return arrays if outputs.raw is None else {**arrays, "raw": outputs.raw}
-
-
-def from_arrays(arrays: Mapping[str, np.ndarray]) -> Outputs:
-    """The inverse of `to_arrays`."""
-    fields = json.loads(str(arrays["facts"]))
-    quantization = Quantization(**fields.pop("quantization")) if fields["quantization"] else fields.pop("quantization")
-    return Outputs(**fields, quantization=quantization, raw=arrays.get("raw"))

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import statistics
-from edge_runtime.classifier import to_probabilities
-from edge_runtime.tensors import Quantization
+from benchmarks.outputs import Outputs
 
 SCHEMA = 1
 DEFAULT_MARGIN_PP = 0.25
@@ -29,40 +28,9 @@ class Reference:
     baseline: np.ndarray
     stages: dict[str, np.ndarray]  # "folded" and "qat", those that exist
 
-
-@dataclass(frozen=True)
-class Outputs:
-    """One artifact's answers on one runtime and target: raw outputs [n, classes], or why there are none."""
-
-    artifact: str
-    format: str
-    source: str  # the stage it was made from: "folded" or "qat"
-    sha256: str
-    runtime: str
-    runtime_version: str
-    kernels: str
-    target: str
-    claimed: bool  # the manifest says that this runtime loads it
-    raw: np.ndarray | None = None
-    quantization: Quantization | None = None
-    output: str = "logits"
-    reason: str = ""
-
-    @property
-    def answered(self) -> np.ndarray:
-        """The raw outputs; ValueError when there are none."""
-        if self.raw is None:
-            raise ValueError(f"{self.artifact} gave no outputs on {self.runtime}: {self.reason}")
-        return self.raw
-
-    @property
-    def labels(self) -> np.ndarray:
-        """int64 [n]: as the device decides, by the largest raw output, the lowest index on ties."""
-        return self.answered.argmax(axis=1)
-
-    @property
-    def probabilities(self) -> np.ndarray:
-        return to_probabilities(self.answered, self.quantization, self.output)
+    def first(self, images: int) -> Reference:
+        """The same on the first images only."""
+        return Reference(self.labels[:images], self.baseline[:images], {name: values[:images] for name, values in self.stages.items()})
 
 
 @dataclass(frozen=True)
@@ -170,8 +138,11 @@ def overall_verdict(rows: Sequence[Row]) -> str:
 
 def _row(reference: Reference, answers: Outputs, margin_pp: float) -> Row:
     identity = {name: getattr(answers, name) for name in ("artifact", "format", "sha256", "runtime", "runtime_version", "kernels", "target")}
+    if answers.limit is not None:
+        reference = reference.first(answers.limit)
     images = len(reference.labels)
-    gates = answers.kernels != "reference"  # slow arbiters of other kernels, not what ships
+    # A verdict is about the whole validation part; and reference kernels are an arbiter of the others, not what ships.
+    gates = answers.limit is None and answers.kernels != "reference"
     if answers.raw is None:
         return _unjudged(identity, images, gates and answers.claimed, UNSUPPORTED, answers.reason)
     if answers.raw.shape != reference.baseline.shape:
@@ -244,11 +215,12 @@ def _accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
 def _hops(reference: Reference, ran: Sequence[tuple[int, Outputs]], margin_pp: float) -> list[Hop]:
     labels = reference.labels
     chain = {"baseline": reference.baseline, **reference.stages}
+    answered = {name: probabilities.argmax(axis=1) for name, probabilities in chain.items()}
     names = list(chain)
-    hops = [_hop(labels, a, chain[a].argmax(axis=1), b, chain[b].argmax(axis=1), None, margin_pp) for a, b in zip(names, names[1:], strict=False)]
+    hops = [_hop(labels, a, answered[a], b, answered[b], None, margin_pp) for a, b in zip(names, names[1:], strict=False)]
     for index, answers in ran:
-        source = answers.source if answers.source in chain else "baseline"
-        hops.append(_hop(labels, source, chain[source].argmax(axis=1), answers.artifact, answers.labels, index, margin_pp))
+        source, export = answers.source if answers.source in chain else "baseline", answers.labels
+        hops.append(_hop(labels[: len(export)], source, answered[source][: len(export)], answers.artifact, export, index, margin_pp))
     return hops
 
 
@@ -260,12 +232,17 @@ def _hop(labels: np.ndarray, from_: str, before: np.ndarray, to: str, after: np.
 
 
 def _agreement_matrix(reference: Reference, ran: Sequence[tuple[int, Outputs]]) -> dict[str, Any]:
-    """Share of images on which each pair of forms gives the same top-1."""
+    """Share of images on which each pair of forms gives the same top-1; of the first images, where one of them saw only those."""
     forms = {"baseline": reference.baseline.argmax(axis=1)}
     forms |= {name: probabilities.argmax(axis=1) for name, probabilities in reference.stages.items()}
     forms |= {_form(answers): answers.labels for _, answers in ran}
-    values = [[float((a == b).mean()) for b in forms.values()] for a in forms.values()]
+    values = [[_agreement(a, b) for b in forms.values()] for a in forms.values()]
     return {"names": list(forms), "values": values}
+
+
+def _agreement(a: np.ndarray, b: np.ndarray) -> float:
+    common = min(len(a), len(b))
+    return float((a[:common] == b[:common]).mean())
 
 
 def _form(answers: Outputs) -> str:
@@ -282,8 +259,8 @@ def _per_class(reference: Reference, ran: Sequence[tuple[int, Outputs]]) -> list
     for index, answers in ran:
         export = answers.labels
         for label in range(reference.baseline.shape[1]):
-            members = reference.labels == label
-            if members.any():
+            members = np.flatnonzero(reference.labels[: len(export)] == label)
+            if members.size:
                 before, after = float((baseline[members] == label).mean()), float((export[members] == label).mean())
                 table.append({"row": index, "class": label, "baseline_recall": before, "export_recall": after, "change_pp": 100 * (after - before)})
     return table
@@ -297,6 +274,6 @@ def _flips(reference: Reference, ran: Sequence[tuple[int, Outputs]]) -> list[dic
         export = answers.labels
         flips += [
             {"index": int(i), "label": int(reference.labels[i]), "baseline": int(baseline[i]), "export": int(export[i]), "row": row}
-            for i in np.flatnonzero(export != baseline)
+            for i in np.flatnonzero(export != baseline[: len(export)])
         ]
     return flips

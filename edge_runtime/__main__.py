@@ -73,7 +73,10 @@ def _selftest(options: argparse.Namespace) -> int:
         Classifier.load(options.model, options.runtime, options.threads), GoldenVectors.load(Path(options.golden)), Path(options.model).name
     )
     verdict = "PASS" if outcome.passed else "FAIL"
-    print(f"{verdict}: {outcome.images} golden images, {outcome.labels_differing} labels differ, largest difference {outcome.largest_difference:g}")
+    print(
+        f"{verdict}: {outcome.images} golden images, {outcome.labels_differing} labels differ, "
+        f"largest difference {outcome.largest_difference:.2%} of the outputs' range (tolerated {outcome.tolerance:.2%})"
+    )
     return 0 if outcome.passed else 1
 
 

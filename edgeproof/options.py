@@ -29,6 +29,7 @@ EpochsOption = Annotated[int | None, typer.Option("--epochs", min=1, help="At mo
 SeedOption = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Decides split, calibration images and training.")]
 MarginOption = Annotated[float, typer.Option("--max-drop", metavar="PP", help="Margin of the verdict: largest acceptable drop in percentage points.")]
 RuntimeOption = Annotated[list[str] | None, typer.Option("--runtime", help="Only this runtime (may be repeated).")]
+KernelsOption = Annotated[list[str] | None, typer.Option("--kernels", help="Only default, builtin or reference kernels (may be repeated).")]
 TargetOption = Annotated[list[str], typer.Option("--on", metavar="TARGET", help="Where to run: local (may be repeated).")]
 SecondsOption = Annotated[float, typer.Option("--seconds", help="Least measuring time for each artifact and runtime.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else there.")]

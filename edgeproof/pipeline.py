@@ -13,10 +13,10 @@ from edgeproof.stages.baseline import adopt_baseline, train_baseline
 from edgeproof.stages.benching import bench, check_measuring
 from edgeproof.stages.exporting import export_formats
 from edgeproof.stages.judging import check_margin, judge_parity
-from edgeproof.stages.quantize import fold_and_fine_tune
+from edgeproof.stages.quantize import fine_tune, fold_baseline, why_not_quantizable
 from edgeproof.stages.showing import build_dashboard, summary
 from edgeproof.workspace import Workspace
-from export.formats import choose_formats
+from export.formats import usual_formats
 from train.recipes import find_recipe
 
 
@@ -57,8 +57,10 @@ def run(workspace: Workspace, console: Console, options: Options) -> Outcome:
     check_measuring(options.seconds, 1)
     begin = time.perf_counter()
     make_baseline(workspace, console, options)
-    fold_and_fine_tune(workspace, console, epochs=_fine_tuning_epochs(options))
-    exported = export_formats(workspace, console, choose_formats())
+    fold_baseline(workspace, console)
+    if why_not_quantizable(workspace) is None:  # else the formats that need it are rows with this reason
+        fine_tune(workspace, console, epochs=_fine_tuning_epochs(options))
+    exported = export_formats(workspace, console, usual_formats())
     if not exported["artifacts"]:
         raise NothingExported("No format could be exported: " + "; ".join(f"{name}: {reason}" for name, reason in exported["failed"].items()))
     report = judge_parity(workspace, console, margin_pp=options.margin_pp)

@@ -24,14 +24,16 @@ DEFAULT = "runs/default"
 
 # What each stage makes. Its record is written last: without it, the stage has not been run.
 _DATA = ("dataset.json", "validation.npz", "baseline.keras", "training.json", "history.csv", "figures")
-_QAT = ("folded.keras", "qat.h5", "qat.json", "layers.npz")
+_FOLD = ("folded.keras", "folded.json", "layers.npz")
+_QAT = ("qat.h5", "qat.json")
 _EXPORT = ("artifacts",)
 _VERDICT = ("outputs", "parity.json", "parity.md", "parity.junit.xml")
-_RECORD = {"train": "training.json", "qat": "qat.json", "export": "artifacts/manifest.json", "parity": "parity.json"}
+_RECORD = {"train": "training.json", "fold": "folded.json", "qat": "qat.json", "export": "artifacts/manifest.json", "parity": "parity.json"}
 
 # What a stage replaces: its own former files and what later stages made from them. Measured latencies stay: they name their artifact's hash.
 _REPLACES = {
-    "train": _DATA + _QAT + _EXPORT + _VERDICT,
+    "train": _DATA + _FOLD + _QAT + _EXPORT + _VERDICT,
+    "fold": _FOLD + _QAT + _EXPORT + _VERDICT,
     "qat": _QAT + _EXPORT + _VERDICT,
     "export": _VERDICT,  # artifacts of other formats stay
     "parity": _VERDICT,
@@ -39,7 +41,7 @@ _REPLACES = {
 
 _MADE_BY = {
     **dict.fromkeys(_DATA, "edgeproof train"),
-    **dict.fromkeys(_QAT, "edgeproof qat"),
+    **dict.fromkeys(_FOLD + _QAT, "edgeproof qat"),
     "artifacts/manifest.json": "edgeproof export all",
     **dict.fromkeys(_VERDICT, "edgeproof parity"),
 }
@@ -128,7 +130,7 @@ class Workspace:
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[Workspace]:
-        """A folder for a stage ("train", "qat", "export", "parity") to write its files into.
+        """A folder for a stage ("train", "fold", "qat", "export", "parity") to write its files into.
 
         On leaving, they take their places together, the stage's record last. After an error, or Ctrl-C, or a full disk, nothing has changed.
         """

@@ -31,21 +31,56 @@ def convert_float32(model: Any, *, softmax: bool) -> bytes:
     return _run(_converter(model, softmax))
 
 
-def convert_int8(model: Any, calibration: np.ndarray, *, softmax: bool) -> bytes:
-    """A QAT model with every operator, input and output in int8.
+def convert_float16(model: Any, *, softmax: bool) -> bytes:
+    """Weights stored as float16, half the size; computed in float32."""
+    import tensorflow as tf
 
-    calibration: float32 [N, H, W, C], normalized. It is given although the model is trained with its ranges: without it whatever the
-    training left without a range stays float, silently (docs of TFLiteConverter.representative_dataset).
+    converter = _optimizing(model, softmax)
+    converter.target_spec.supported_types = [tf.float16]
+    return _run(converter)
+
+
+def convert_dynamic(model: Any, *, softmax: bool) -> bytes:
+    """Weights of 1,024 elements and more stored as int8; activations stay float and are quantized on the fly, image by image."""
+    converter = _optimizing(model, softmax)
+    # Per channel, a Dense becomes FULLY_CONNECTED v12, which no tflite-runtime can load.
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+    return _run(converter)
+
+
+def convert_int8(model: Any, calibration: np.ndarray, *, softmax: bool) -> bytes:
+    """Every operator, input and output in int8. Of a QAT model with the ranges it learnt, of any other with those of the calibration images.
+
+    calibration: float32 [N, H, W, C], normalized. A QAT model needs it too: without it whatever the training left without a range stays
+    float, silently (docs of TFLiteConverter.representative_dataset).
     """
+    import tensorflow as tf
+
+    return _calibrated(model, calibration, softmax, tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.int8)
+
+
+def convert_int16x8(model: Any, calibration: np.ndarray, *, softmax: bool) -> bytes:
+    """Activations int16, weights int8: nearly as exact as float and slow, a diagnosis of where int8 loses its answers."""
+    import tensorflow as tf
+
+    return _calibrated(model, calibration, softmax, tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8, tf.int16)
+
+
+def _calibrated(model: Any, calibration: np.ndarray, softmax: bool, operators: Any, ends: Any) -> bytes:
+    converter = _optimizing(model, softmax)
+    converter.representative_dataset = lambda: ([image[np.newaxis]] for image in calibration)
+    converter.target_spec.supported_ops = [operators]
+    converter.inference_input_type = ends
+    converter.inference_output_type = ends
+    return _run(converter)
+
+
+def _optimizing(model: Any, softmax: bool) -> Any:
     import tensorflow as tf
 
     converter = _converter(model, softmax)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([image[np.newaxis]] for image in calibration)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
-    return _run(converter)
+    return converter
 
 
 def _converter(model: Any, softmax: bool) -> Any:

@@ -54,7 +54,8 @@ def export_tiny(folder: str) -> None:
 
     from edge_runtime.metadata import ModelMetadata
     from edge_runtime.preprocess import Preprocessing
-    from export import embed, to_onnx, to_tflite
+    from export import embed
+    from export.formats import FORMATS, Sources, Trained
     from train import fold, qat
 
     tf_keras.utils.set_random_seed(0)
@@ -65,15 +66,9 @@ def export_tiny(folder: str) -> None:
     contract, images = Preprocessing(8, 8, 1), _tiny_images(64, seed=0)
     folded = fold.fold(model).model
     trained = qat.quantize_aware(folded, images, contract)
-    twin, ranges, pixels = qat.float_twin(trained, folded), qat.activation_ranges(trained), contract.normalize(images)
-    models = {
-        "tflite-float32": to_tflite.convert_float32(folded, softmax=False),
-        "tflite-int8": to_tflite.convert_int8(trained, pixels, softmax=False),
-        "onnx-float32": to_onnx.convert_float32(folded, softmax=False),
-        "onnx-int8": to_onnx.convert_int8(twin, ranges, pixels, softmax=False),
-    }
-    for format, content in models.items():
-        family = format.split("-")[0]
-        add = embed.embed_tflite if family == "tflite" else embed.embed_onnx
-        metadata = ModelMetadata(name="tiny", format=format, class_names=("a", "b", "c"), preprocessing=contract)
-        (Path(folder) / f"tiny-{format}.{family}").write_bytes(add(content, metadata))
+    trained_facts = Trained(trained, qat.float_twin(trained, folded), qat.activation_ranges(trained))
+    sources = Sources(folded, contract.normalize(images), softmax=False, trained=trained_facts)
+    for format in FORMATS.values():
+        add = embed.embed_tflite if format.family == "tflite" else embed.embed_onnx
+        metadata = ModelMetadata(name="tiny", format=format.name, class_names=("a", "b", "c"), preprocessing=contract)
+        (Path(folder) / f"tiny-{format.name}{format.suffix}").write_bytes(add(format.convert(sources), metadata))

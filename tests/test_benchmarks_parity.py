@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from benchmarks.matrix import from_arrays, to_arrays
-from benchmarks.parity import Outputs, Reference, Report, judge
+from benchmarks.outputs import Outputs, from_arrays, to_arrays
+from benchmarks.parity import Reference, Report, judge
 from benchmarks.reports.junit import junit_xml
 from benchmarks.reports.markdown import parity_markdown
 from benchmarks.statistics import wilson_interval

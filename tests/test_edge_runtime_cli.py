@@ -103,7 +103,7 @@ def test_selftest_exits_0_on_the_golden_answers_and_1_on_others(
     model = tiny_artifacts["onnx-int8"]
     outputs = Classifier.load(model).predict(tiny_images).outputs
     for name, golden in (("right", outputs), ("wrong", outputs[::-1])):
-        np.savez(tmp_path / name, **GoldenVectors(tiny_images, outputs.argmax(axis=1), {model.name: golden}).to_arrays())
+        np.savez(tmp_path / name, **GoldenVectors.of(tiny_images, outputs.argmax(axis=1), {model.name: {"onnxruntime/default": golden}}).to_arrays())
     right, wrong = (edge_runtime(folder, "selftest", "--model", model, "--golden", golden) for golden in ("right.npz", "wrong.npz"))
     assert (right.returncode, right.stdout.split(":")[0]) == (0, "PASS")
     assert (wrong.returncode, wrong.stdout.split(":")[0]) == (1, "FAIL")

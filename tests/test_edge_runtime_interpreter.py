@@ -10,9 +10,10 @@ import pytest
 
 from edge_runtime.classifier import Classifier
 from edge_runtime.errors import EdgeproofError, InputError, RuntimeProblem, UnsupportedModelError
-from edge_runtime.golden import TOLERANCE_STEPS
 from edge_runtime.interpreter import RUNTIMES, open_model
 from edge_runtime.worker import run_in_subprocess
+
+KERNEL_STEPS = 8  # kernel families were seen to differ by up to 5 steps of an int8 output
 
 TFLITE_RUNTIMES = ("ai-edge-litert", "tflite-runtime")
 PAIRS = [
@@ -57,7 +58,7 @@ def test_both_tflite_runtimes_name_the_same_classes_wherever_the_answer_is_clear
 ) -> None:
     one, other = (predict(tiny_artifacts[format], tiny_images, runtime, tmp_path)[1] for runtime in TFLITE_RUNTIMES)
     ranked = np.sort(one.astype(np.float64), axis=1)
-    clear = ranked[:, -1] - ranked[:, -2] > (TOLERANCE_STEPS if format == "tflite-int8" else 1e-4)
+    clear = ranked[:, -1] - ranked[:, -2] > (KERNEL_STEPS if format == "tflite-int8" else 1e-4)
     assert clear.mean() > 0.8
     np.testing.assert_array_equal(one.argmax(axis=1)[clear], other.argmax(axis=1)[clear])
 
@@ -70,7 +71,7 @@ def test_other_kernels_run_without_delegate_and_differ_by_rounding_only(
     _, usual = predict(tiny_artifacts["tflite-int8"], tiny_images, runtime, tmp_path)
     answer, outputs = predict(tiny_artifacts["tflite-int8"], tiny_images, runtime, tmp_path, kernels=kernels)
     assert (answer["kernels"], answer["delegate"]) == (kernels, "none")
-    assert np.abs(outputs.astype(int) - usual.astype(int)).max() <= TOLERANCE_STEPS
+    assert np.abs(outputs.astype(int) - usual.astype(int)).max() <= KERNEL_STEPS
 
 
 @pytest.mark.parametrize(("format", "runtime"), [("tflite-int8", "ai-edge-litert"), ("tflite-int8", "tflite-runtime"), ("onnx-int8", "onnxruntime")])
@@ -80,7 +81,7 @@ def test_two_threads_give_the_answers_of_one(
     _, one = predict(tiny_artifacts[format], tiny_images, runtime, tmp_path)
     answer, two = predict(tiny_artifacts[format], tiny_images, runtime, tmp_path, threads=2)
     assert answer["threads"] == 2
-    np.testing.assert_allclose(two, one, atol=TOLERANCE_STEPS if one.dtype == np.int8 else 1e-5)
+    np.testing.assert_allclose(two, one, atol=KERNEL_STEPS if one.dtype == np.int8 else 1e-5)
 
 
 def test_auto_takes_the_maintained_runtime_and_tells_the_kind_of_file_by_its_bytes(tiny_artifacts: dict[str, Path], tmp_path: Path) -> None:

@@ -150,7 +150,9 @@ def test_golden_vectors_pass_on_their_artifact_and_fail_on_a_damaged_one(
     whole = tiny_artifacts[format]
     run_in_subprocess({"job": "predict", "model": str(whole), "images": str(images_file), "outputs": str(tmp_path / "out.npy")}, runtime)
     outputs = np.load(tmp_path / "out.npy")
-    np.savez(tmp_path / "golden.npz", **GoldenVectors(tiny_images, outputs.argmax(axis=1), {whole.name: outputs}).to_arrays())
+    np.savez(
+        tmp_path / "golden.npz", **GoldenVectors.of(tiny_images, outputs.argmax(axis=1), {whole.name: {f"{runtime}/default": outputs}}).to_arrays()
+    )
     passed = run_in_subprocess({"job": "selftest", "model": str(whole), "golden": str(tmp_path / "golden.npz")}, runtime)
     assert (passed["passed"], passed["images"], passed["labels_differing"], passed["runtime"]) == (True, len(tiny_images), 0, runtime)
     damaged = tmp_path / whole.name
@@ -163,7 +165,7 @@ def test_golden_vectors_pass_on_their_artifact_and_fail_on_a_damaged_one(
 @pytest.mark.parametrize("content", ["nothing", "random", "cut", "npy", "other"])
 def test_golden_vectors_that_cannot_be_used_are_an_input_error(tiny_artifacts: dict[str, Path], tmp_path: Path, content: str) -> None:
     path = tmp_path / "golden.npz"
-    np.savez(path, **GoldenVectors(np.zeros((2, 8, 8, 1), np.uint8), np.zeros(2, np.int64), {"another.onnx": np.zeros((2, 3))}).to_arrays())
+    np.savez(path, **_golden_zeros("another.onnx").to_arrays())
     whole = path.read_bytes()
     if content == "nothing":
         path.unlink()
@@ -178,12 +180,38 @@ def test_golden_vectors_that_cannot_be_used_are_an_input_error(tiny_artifacts: d
     assert "\n" not in str(caught.value)
 
 
+def _golden_zeros(artifact: str) -> GoldenVectors:
+    return GoldenVectors.of(np.zeros((2, 8, 8, 1), np.uint8), np.zeros(2, np.int64), {artifact: {"onnxruntime/default": np.zeros((2, 3))}})
+
+
 def test_golden_images_are_the_least_certain_an_equal_share_of_each_class() -> None:
     labels = np.repeat(np.arange(4), 25)
     certainty = np.tile(np.linspace(0.5, 0.99, 25), 4)  # of each class the first images are the least certain
     probabilities = np.full((100, 4), 0.0)
     probabilities[np.arange(100), labels] = certainty
     probabilities[np.arange(100), (labels + 1) % 4] = 1 - certainty
-    chosen = choose_golden(probabilities, labels, 12)
+    images = np.zeros((100, 2, 2, 1), np.uint8)
+    chosen = choose_golden(images, labels, probabilities, count=12)
     assert chosen.tolist() == [0, 1, 2, 25, 26, 27, 50, 51, 52, 75, 76, 77]
-    assert len(choose_golden(probabilities, labels, 500)) == 100
+    assert len(choose_golden(images, labels, probabilities, count=500)) == 100
+
+
+def test_golden_images_hold_the_flips_and_the_extremes() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 200)
+    images = rng.integers(50, 200, (200, 4, 4, 1), np.uint8)
+    images[7], images[8] = 0, 255
+    probabilities = np.eye(3)[labels] * 0.9 + 0.03
+    export = probabilities.copy()
+    export[[11, 90, 170]] = export[[11, 90, 170]][:, [1, 2, 0]]  # three answers flip
+    export[120] *= 5  # the largest output of all
+    assert {7, 8, 11, 90, 120, 170} <= set(choose_golden(images, labels, probabilities, [export], count=12).tolist())
+
+
+def test_tolerance_follows_what_each_runtime_and_kernels_showed() -> None:
+    expected = np.array([[-100, 0, 100], [50, -50, 0]], np.int8)
+    answers = {"ai-edge-litert/default": expected, "ai-edge-litert/reference": expected + np.int8(4)}
+    golden = GoldenVectors.of(np.zeros((2, 8, 8, 1), np.uint8), np.zeros(2, np.int64), {"a-tflite-int8.tflite": answers})
+    alike, wider = (golden.tolerated("a-tflite-int8.tflite", "ai-edge-litert", kernels) for kernels in ("default", "reference"))
+    assert (alike, wider) == (pytest.approx(3 / 255), pytest.approx(3 / 255 + 2 * 4 / 200))
+    assert golden.tolerated("a-tflite-int8.tflite", "another", "default") == wider

@@ -19,6 +19,7 @@ Range = tuple[float, float]
 INPUT = "input"  # the key of the input tensor's range
 
 _PREFIX = "quant_"  # what the library puts before a layer's name
+_INPUT_LAYER = "quantize_layer"  # how it begins the name of the layer that quantizes the input
 
 # The activations the 8-bit quantizer knows inside a layer; as a layer of its own (Activation) also relu6.
 _ACTIVATIONS = ("linear", "relu", "softmax", "sigmoid", "tanh", "swish", "gelu")
@@ -131,4 +132,9 @@ def _range_variables(layer: Any) -> tuple[Any, Any]:
 
 
 def _key(layer: Any) -> str:
-    return INPUT if type(layer).__name__ == "QuantizeLayer" else layer.name.removeprefix(_PREFIX)
+    return keras_name(layer.name)
+
+
+def keras_name(layer_name: str) -> str:
+    """The name a layer had before quantization: "conv2d" for "quant_conv2d", INPUT for the layer that quantizes the input."""
+    return INPUT if layer_name.startswith(_INPUT_LAYER) else layer_name.removeprefix(_PREFIX)

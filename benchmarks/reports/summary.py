@@ -38,8 +38,8 @@ def summarize(parity: Mapping[str, Any], manifest: Mapping[str, Any], latencies:
     rows = []
     for row in parity["rows"]:
         artifact = manifest["artifacts"].get(row["artifact"])
-        if artifact is None:
-            continue
+        if artifact is None or (row["kernels"] != "default" and row["verdict"] == PASS):
+            continue  # other kernels are worth a line when they do not pass
         latency, timed = _newest(latencies, row["artifact"], row["runtime"], row["sha256"])
         ratio = latency.ratio(timed, f"{artifact['format'].split('-')[0]}-float32") if latency and timed else None
         rows.append(

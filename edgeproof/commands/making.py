@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +26,11 @@ from edgeproof.options import (
     open_workspace,
     refuse_without_model,
 )
+
+if TYPE_CHECKING:
+    from edgeproof.console import Console
+    from edgeproof.workspace import Workspace
+    from export.formats import Format
 
 RecipeOption = Annotated[str | None, typer.Option("--recipe", help="compact (default; small and fast) or seed.")]
 
@@ -114,7 +121,11 @@ def qat(
 def export(
     family: Annotated[str, typer.Argument(metavar="tflite|onnx|all", help="TensorFlow Lite, ONNX, or both.")],
     int8: Annotated[bool, typer.Option("--int8", help="Every operator int8, from the QAT model.")] = False,
+    int8_ptq: Annotated[bool, typer.Option("--int8-ptq", help="Every operator int8, without training: the quick way.")] = False,
     float32: Annotated[bool, typer.Option("--float32", help="The folded model as it is.")] = False,
+    float16: Annotated[bool, typer.Option("--float16", help="Weights in float16.")] = False,
+    dynamic: Annotated[bool, typer.Option("--dynamic", help="Large weights in int8, computed in float.")] = False,
+    int16x8: Annotated[bool, typer.Option("--int16x8", help="Activations int16, weights int8: slow, for diagnosis.")] = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     model: ModelOption = None,
     data: DataOption = None,
@@ -125,18 +136,16 @@ def export(
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> int:
-    """Export artifacts, each audited and opened on its runtimes before it is kept. Without flags: every format of the family."""
+    """Export artifacts, each audited and run on its runtimes before it is kept. Without flags: float32 and int8; "all": every format."""
     from edgeproof.stages.exporting import export_formats
-    from edgeproof.stages.quantize import fold_and_fine_tune
     from export.formats import choose_formats
 
-    formats = choose_formats(family, [name for name, wanted in (("int8", int8), ("float32", float32)) if wanted])
+    flags = {"int8": int8, "int8-ptq": int8_ptq, "float32": float32, "float16": float16, "dynamic": dynamic, "int16x8": int16x8}
+    formats = choose_formats(family, [kind for kind, wanted in flags.items() if wanted])
     refuse_without_model(model, data=data, preprocess=preprocess, logits=logits, epochs=epochs, seed=seed)
     place, console = open_workspace(workspace, as_json, verbose)
     if model is not None:
-        console.say(f"Taking {model} as the baseline, then folding and fine-tuning it on {data or 'digits'}.")
-        adopt_model(place, console, model, data, preprocess, logits, seed)
-        fold_and_fine_tune(place, console, epochs=epochs)
+        _prepare(place, console, model, data, preprocess, logits, epochs, seed, formats)
     exported = export_formats(place, console, formats)
     console.give(exported)
     for name, facts in exported["artifacts"].items():
@@ -146,3 +155,26 @@ def export(
         console.show(f"{name} failed: {reason}")
     console.show(f"Next: edgeproof parity{place.option}")
     return 1 if exported["failed"] else 0
+
+
+def _prepare(
+    place: Workspace,
+    console: Console,
+    model: Path,
+    data: str | None,
+    preprocess: str | None,
+    logits: bool,
+    epochs: int | None,
+    seed: int,
+    formats: Sequence[Format],
+) -> None:
+    """A user's model, taken as far as the formats need it."""
+    from edgeproof.stages.quantize import fine_tune, fold_baseline, why_not_quantizable
+    from export.formats import QAT
+
+    trains = any(format.source == QAT for format in formats)
+    console.say(f"Taking {model} as the baseline, then folding{' and fine-tuning' if trains else ''} it on {data or 'digits'}.")
+    adopt_model(place, console, model, data, preprocess, logits, seed)
+    fold_baseline(place, console)
+    if trains and why_not_quantizable(place) is None:
+        fine_tune(place, console, epochs=epochs)

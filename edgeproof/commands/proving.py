@@ -10,6 +10,7 @@ from edgeproof.commands.printing import show_summary
 from edgeproof.options import (
     DEFAULT_WORKSPACE,
     JsonOption,
+    KernelsOption,
     MarginOption,
     RuntimeOption,
     SecondsOption,
@@ -25,6 +26,7 @@ def parity(
     max_drop: MarginOption = 0.25,
     on: TargetOption = ["local"],  # noqa: B006 - typer copies it
     runtime: RuntimeOption = None,
+    kernels: KernelsOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> int:
@@ -32,7 +34,7 @@ def parity(
     from edgeproof.stages.judging import exit_code, judge_parity
 
     place, console = open_workspace(workspace, as_json, verbose)
-    report = judge_parity(place, console, margin_pp=max_drop, targets=on, runtimes=runtime or ())
+    report = judge_parity(place, console, margin_pp=max_drop, targets=on, runtimes=runtime or (), kernels=kernels or ())
     console.give(report.to_dict())
     show_summary(place, console, verdict=report.verdict, give=False)
     console.show(f"Report: {place / 'parity.md'}, {place / 'parity.json'}, {place / 'parity.junit.xml'}. Next: edgeproof bench{place.option}")

@@ -1,75 +1,113 @@
-"""Stage 3: artifacts, each audited and opened on every runtime that it claims before it is kept."""
+"""Stage 3: artifacts, each audited and run on every runtime that it claims before it is kept."""
 
 from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from edge_runtime.errors import EdgeproofError, ModelError, RuntimeMissingError
-from edge_runtime.golden import GoldenVectors, choose_golden
+from benchmarks.matrix import Artifact
+from benchmarks.outputs import Outputs
+from edge_runtime.errors import EdgeproofError, ModelError
+from edge_runtime.golden import GoldenVectors
 from edge_runtime.metadata import ModelMetadata
-from edge_runtime.worker import run_in_subprocess
 from edgeproof.console import Console
+from edgeproof.stages import trying
 from edgeproof.stages.project import Project, versions
+from edgeproof.stages.quantize import why_not_quantizable
 from edgeproof.workspace import Workspace, file_sha256
 from export.audit import Audit, audit
 from export.calibration import Calibration
-from export.formats import FORMATS, Format, Sources
+from export.formats import FORMATS, QAT, Format, Sources, Trained
+
+
+@dataclass(frozen=True)
+class Made:
+    """A converted file that has not been tried yet."""
+
+    format: Format
+    content: bytes
+    audit: Audit
 
 
 def export_formats(workspace: Workspace, console: Console, formats: Sequence[Format]) -> dict[str, Any]:
     """Export each format into `artifacts/`. One that fails is an entry under "failed" with its reason, not the end of the others."""
     project = Project.of(workspace)
-    qat = workspace.read_json("qat.json")
+    hashes = _source_hashes(workspace, formats)
     dataset, split = project.load_data()
     calibration = Calibration.choose(dataset.images, split.calibration, split.validation)
-    contents: dict[str, bytes] = {}
-    facts: dict[str, dict[str, Any]] = {}
     failed: dict[str, str] = {}
-    outputs: dict[str, np.ndarray] = {}
-    validation = workspace.read_arrays("validation.npz")
-    golden = choose_golden(validation["baseline_probabilities"], validation["labels"])
-    with console.natives_silenced(), console.progress("Exporting") as progress:
-        sources = _load(workspace, project, qat, calibration)
-        for index, format in enumerate(formats):
-            progress(index, len(formats), format.name)
-            name = f"{project.name}-{format.name}{format.suffix}"
-            try:
-                content = _embed(format, format.convert(sources), _metadata(project, format, qat))
-                found = _audited(format, content)
-                tried, outputs[name] = _try(format, name, content, validation["images"][golden])
-            except EdgeproofError as error:
-                failed[format.name] = str(error)
-                continue
-            contents[name] = content
-            facts[name] = _facts(format, content, found, tried, qat)
-    if contents:
-        _keep(workspace, project, contents, facts, calibration, GoldenVectors(validation["images"][golden], validation["labels"][golden], outputs))
+    with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
+        made = _convert(workspace, console, project, formats, hashes, calibration, failed)
+        artifacts = {name: _artifact(Path(folder) / name, item) for name, item in made.items()}
+        for name, item in made.items():
+            (Path(folder) / name).write_bytes(item.content)
+        tried = trying.run_all(workspace, console, list(artifacts.values()))
+        for name in trying.refused(tried):
+            failed[made.pop(name).format.name] = trying.refused(tried)[name]
+            del artifacts[name]
+        if not made:
+            return {"artifacts": {}, "failed": failed}
+        kept = (
+            [] if not workspace.has("artifacts/manifest.json") else [artifact for artifact in workspace.artifacts() if artifact.path.name not in made]
+        )
+        golden = trying.golden_vectors(workspace, console, [*kept, *artifacts.values()])
+    facts = {name: _facts(item, [outputs for outputs in tried if outputs.artifact == name], hashes) for name, item in made.items()}
+    _keep(workspace, project, made, facts, calibration, golden, hashes)
     return {"artifacts": facts, "failed": failed}
 
 
-def _load(workspace: Workspace, project: Project, qat: dict[str, Any], calibration: Calibration) -> Sources:
+def _source_hashes(workspace: Workspace, formats: Sequence[Format]) -> dict[str, str]:
+    """sha256 of the models by stage. MissingInputError when a format needs QAT, the network can be quantized, and nobody has done it."""
+    hashes = {"folded_sha256": workspace.read_json("folded.json")["folded_sha256"]}
+    if workspace.has("qat.json") or (any(format.source == QAT for format in formats) and why_not_quantizable(workspace) is None):
+        hashes["qat_sha256"] = workspace.read_json("qat.json")["qat_sha256"]
+    return hashes
+
+
+def _convert(
+    workspace: Workspace,
+    console: Console,
+    project: Project,
+    formats: Sequence[Format],
+    hashes: Mapping[str, str],
+    calibration: Calibration,
+    failed: dict[str, str],
+) -> dict[str, Made]:
+    """Every format that converts and is what it is called, by file name; the others with their reasons into `failed`."""
+    made = {}
+    with console.natives_silenced(), console.progress("Exporting") as progress:
+        sources = _load(workspace, project, formats, calibration)
+        for index, format in enumerate(formats):
+            progress(index, len(formats), format.name)
+            try:
+                content = _embed(format, format.convert(sources), _metadata(project, format, hashes))
+                made[f"{project.name}-{format.name}{format.suffix}"] = Made(format, content, _audited(format, content))
+            except EdgeproofError as error:
+                failed[format.name] = str(error)
+    return made
+
+
+def _load(workspace: Workspace, project: Project, formats: Sequence[Format], calibration: Calibration) -> Sources:
     from train.model_files import load_model
     from train.qat import float_twin, load_qat
 
-    folded, trained = load_model(workspace.require("folded.keras")), load_qat(workspace.require("qat.h5"))
-    return Sources(
-        folded=folded,
-        qat=trained,
-        float_twin=float_twin(trained, folded),
-        ranges=qat["activation_ranges"],
-        calibration=calibration.normalized(project.contract),
-        softmax=project.output == "probabilities",
-    )
+    folded = load_model(workspace.require("folded.keras"))
+    sources = Sources(folded, calibration.normalized(project.contract), project.output == "probabilities", None)
+    if all(format.source != QAT for format in formats):
+        return sources
+    refusal = why_not_quantizable(workspace)
+    if refusal:
+        return replace(sources, why_not_trained=refusal)
+    model = load_qat(workspace.require("qat.h5"))
+    return replace(sources, trained=Trained(model, float_twin(model, folded), workspace.read_json("qat.json")["activation_ranges"]))
 
 
-def _metadata(project: Project, format: Format, qat: dict[str, Any]) -> ModelMetadata:
-    lineage = {"dataset": project.dataset_sha256, "baseline": project.baseline_sha256, format.source: qat[f"{format.source}_sha256"]}
+def _metadata(project: Project, format: Format, hashes: Mapping[str, str]) -> ModelMetadata:
+    lineage = {"dataset": project.dataset_sha256, "baseline": project.baseline_sha256, format.source: hashes[f"{format.source}_sha256"]}
     return ModelMetadata(project.name, format.name, project.class_names, project.contract, project.output, lineage)
 
 
@@ -88,69 +126,50 @@ def _audited(format: Format, content: bytes) -> Audit:
     return found
 
 
-def _try(format: Format, name: str, content: bytes, images: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Run the artifact on every claimed runtime that is installed, in that runtime's own process. Returns those, and the first one's raw outputs."""
-    answers: dict[str, np.ndarray] = {}
-    with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
-        model, inputs, target = (Path(folder) / file for file in (name, "images.npy", "outputs.npy"))
-        model.write_bytes(content)
-        np.save(inputs, images)
-        for runtime in format.runtimes:
-            try:
-                run_in_subprocess({"job": "predict", "model": str(model), "images": str(inputs), "outputs": str(target)}, runtime)
-                answers[runtime] = np.load(target)
-            except RuntimeMissingError:
-                continue
-    if not answers:
-        raise ModelError(f"{format.name} could not be tried: none of {', '.join(format.runtimes)} works here (`edgeproof doctor`).")
-    return list(answers), next(iter(answers.values()))
+def _artifact(path: Path, made: Made) -> Artifact:
+    digest = hashlib.sha256(made.content).hexdigest()
+    return Artifact(path, made.format.name, made.format.source, digest, made.format.runtimes, len(made.content))
 
 
-def _facts(format: Format, content: bytes, found: Audit, tried: list[str], qat: dict[str, Any]) -> dict[str, Any]:
+def _facts(made: Made, tried: Sequence[Outputs], hashes: Mapping[str, str]) -> dict[str, Any]:
     return {
-        "format": format.name,
-        "source": format.source,
-        "source_sha256": qat[f"{format.source}_sha256"],
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "bytes": len(content),
-        "runtimes": list(format.runtimes),
-        "tried": tried,
-        "audit": found.to_dict(),
+        "format": made.format.name,
+        "source": made.format.source,
+        "source_sha256": hashes[f"{made.format.source}_sha256"],
+        "sha256": hashlib.sha256(made.content).hexdigest(),
+        "bytes": len(made.content),
+        "runtimes": list(made.format.runtimes),
+        "tried": [outputs.runtime for outputs in tried if outputs.raw is not None],
+        "audit": made.audit.to_dict(),
     }
 
 
 def _keep(
     workspace: Workspace,
     project: Project,
-    contents: dict[str, bytes],
-    facts: dict[str, dict[str, Any]],
+    made: Mapping[str, Made],
+    facts: Mapping[str, dict[str, Any]],
     calibration: Calibration,
     golden: GoldenVectors,
+    hashes: Mapping[str, str],
 ) -> None:
-    """Write the new artifacts beside those of other formats that are still of these models, and the manifest last."""
+    """Write the new artifacts beside those of other formats, and the manifest last."""
     old = workspace.read_json("artifacts/manifest.json")["artifacts"] if workspace.has("artifacts/manifest.json") else {}
-    golden_name = f"artifacts/{project.name}.golden.npz"
-    if workspace.has(golden_name):
-        golden.outputs.update({name: raw for name, raw in GoldenVectors.load(workspace / golden_name).outputs.items() if name not in golden.outputs})
-    everything = {**old, **facts}
     order = {name: index for index, name in enumerate(FORMATS)}
-    manifest = {
-        "schema": 1,
-        "name": project.name,
-        "recipe": project.recipe,
-        "seed": project.seed,
-        "inputs": {
-            "dataset_sha256": project.dataset_sha256,
-            "baseline_sha256": project.baseline_sha256,
-            "folded_sha256": workspace.sha256("folded.keras"),
-            "qat_sha256": workspace.sha256("qat.h5"),
-        },
-        "calibration": calibration.to_dict(),
-        "artifacts": dict(sorted(everything.items(), key=lambda entry: order[entry[1]["format"]])),
-        "versions": versions(),
-    }
+    artifacts = dict(sorted({**old, **facts}.items(), key=lambda entry: order[entry[1]["format"]]))
     with workspace.stage("export") as files:
-        for name, content in contents.items():
-            files.write_bytes(f"artifacts/{name}", content)
-        golden_path = files.write_arrays(golden_name, golden.to_arrays())
-        files.write_json("artifacts/manifest.json", {**manifest, "golden": {"file": golden_path.name, "sha256": file_sha256(golden_path)}})
+        for name, item in made.items():
+            files.write_bytes(f"artifacts/{name}", item.content)
+        golden_path = files.write_arrays(f"artifacts/{project.name}.golden.npz", golden.to_arrays())
+        manifest = {
+            "schema": 1,
+            "name": project.name,
+            "recipe": project.recipe,
+            "seed": project.seed,
+            "inputs": {"dataset_sha256": project.dataset_sha256, "baseline_sha256": project.baseline_sha256, **hashes},
+            "calibration": calibration.to_dict(),
+            "artifacts": artifacts,
+            "golden": {"file": golden_path.name, "sha256": file_sha256(golden_path)},
+            "versions": versions(),
+        }
+        files.write_json("artifacts/manifest.json", manifest)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks import parity, statistics
-from benchmarks.matrix import Artifact, able_runtimes, collect, outputs_file, to_arrays
+from benchmarks.matrix import Artifact, able_runtimes, cells, collect
+from benchmarks.outputs import Outputs, outputs_file, to_arrays
 from benchmarks.parity import Report
 from benchmarks.reports.junit import junit_xml
 from benchmarks.reports.markdown import parity_markdown
 from benchmarks.targets import find_target
-from edge_runtime.errors import InputError
-from edge_runtime.interpreter import find_runtime
+from edge_runtime.errors import InputError, unknown_name
+from edge_runtime.interpreter import RUNTIMES, find_runtime
 from edgeproof.console import Console
 from edgeproof.workspace import Workspace
 
@@ -25,17 +26,24 @@ def judge_parity(
     margin_pp: float = parity.DEFAULT_MARGIN_PP,
     targets: Sequence[str] = ("local",),
     runtimes: Sequence[str] = (),
+    kernels: Sequence[str] = (),
 ) -> Report:
-    """Run, judge, and write `outputs/`, `parity.json`, `parity.md` and `parity.junit.xml`."""
+    """Run the matrix, judge it, and write `outputs/`, `parity.json`, `parity.md` and `parity.junit.xml`."""
     check_margin(margin_pp)
     chosen = [find_target(name) for name in targets]
-    artifacts = runnable_artifacts(workspace, runtimes)
-    validation = workspace.read_arrays("validation.npz")
-    _warn_if_too_few(console, len(validation["labels"]), margin_pp)
-    outputs = []
+    matrix = cells(runnable_artifacts(workspace, runtimes), runtimes=runtimes, kernels=_known_kernels(kernels))
+    images = workspace.read_arrays("validation.npz")["images"]
+    _warn_if_too_few(console, len(images), margin_pp)
+    outputs: list[Outputs] = []
     for target in chosen:
         with console.progress(f"Parity on {target.name}") as progress:
-            outputs += collect(artifacts, validation["images"], target, runtimes=runtimes, progress=progress)
+            outputs += collect(matrix, images, target, progress=progress)
+    return judge_outputs(workspace, outputs, margin_pp)
+
+
+def judge_outputs(workspace: Workspace, outputs: Sequence[Outputs], margin_pp: float) -> Report:
+    """The verdict on answers that are there, and every report of it."""
+    validation = workspace.read_arrays("validation.npz")
     stages = {stage: validation[f"{stage}_probabilities"] for stage in _STAGES if f"{stage}_probabilities" in validation}
     reference = parity.Reference(validation["labels"], validation["baseline_probabilities"], stages)
     baseline_sha256 = workspace.read_json("training.json")["baseline_sha256"]
@@ -48,6 +56,14 @@ def judge_parity(
         files.write_text("parity.junit.xml", junit_xml(fields))
         files.write_json("parity.json", fields)
     return report
+
+
+def _known_kernels(names: Sequence[str]) -> Sequence[str]:
+    known = sorted({kernels for runtime in RUNTIMES.values() for kernels in runtime.kernels})
+    for name in names:
+        if name not in known:
+            raise unknown_name("kernels", name, known)
+    return names
 
 
 def check_margin(margin_pp: float) -> None:

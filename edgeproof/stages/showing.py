@@ -47,7 +47,7 @@ def summary(workspace: Workspace, console: Console) -> tuple[list[SummaryRow], R
 
 def _flip_probabilities(workspace: Workspace, parity: Mapping[str, Any], baseline: np.ndarray) -> dict[int, list[tuple[list[float], list[float]]]]:
     """For each parity row that flipped anything: the (baseline, export) probabilities of its flips, in their order."""
-    from benchmarks.matrix import from_arrays, outputs_file
+    from benchmarks.outputs import from_arrays, outputs_file
 
     flips: dict[int, list[tuple[list[float], list[float]]]] = {}
     loaded = {}
