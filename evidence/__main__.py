@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     except EdgeproofError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    codes = [_run(proof, places, options.again, options.records) for proof in chosen]
+    codes = [run_proof(proof, places, options.again, options.records) for proof in chosen]
     if options.names == ["all"]:
         options.page.parent.mkdir(parents=True, exist_ok=True)
         options.page.write_text(page({proof: read_record(proof, options.records) for proof in chosen}))
@@ -55,7 +55,8 @@ def _find(name: str) -> Proof:
     return PROOFS[name]
 
 
-def _run(proof: Proof, places: Places, again: bool, folder: Path) -> int:
+def run_proof(proof: Proof, places: Places, again: bool = False, folder: Path = RECORDS) -> int:
+    """Prove it, or show what was found before, if nothing has changed since; the exit code as of `main`."""
     print(f"{proof.name}: {proof.about}", flush=True)
     try:
         inputs = inputs_of(proof, places)

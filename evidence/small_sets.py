@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.matrix import from_arrays, outputs_file
+from benchmarks.outputs import from_arrays, outputs_file
 from benchmarks.parity import DEFAULT_MARGIN_PP, FAIL, INCONCLUSIVE, decide, verdict_of
 from benchmarks.statistics import images_to_decide, tango_interval
 from edgeproof.workspace import Workspace
@@ -37,7 +37,7 @@ def said_before(workspace: Workspace, command: str, images: int = SUBSET_IMAGES)
         validation = workspace.read_arrays("validation.npz")
         chosen = np.random.default_rng(0).choice(len(validation["labels"]), images, replace=False)
         small.write_arrays("validation.npz", {name: array[chosen] for name, array in validation.items()})
-        parity = [sys.executable, "-m", "edgeproof", "parity", "-w", str(small.path), "--runtime", "ai-edge-litert"]
+        parity = [sys.executable, "-m", "edgeproof", "parity", "-w", str(small.path), "--runtime", "ai-edge-litert", "--kernels", "default"]
         done = subprocess.run(parity, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         warned = re.search(rf"{images} images cannot certify.*", done.stdout)
         started = re.search(r"Parity on \w+ …", done.stdout)
