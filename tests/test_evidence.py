@@ -63,7 +63,7 @@ def _flips(broken: int, fixed: int, n: int = 8400) -> np.ndarray:
 
 
 def test_the_images_asked_for_after_300_settle_it() -> None:
-    finding = small_sets.settles("compact", {"a": _flips(11, 14), "b": _flips(8, 2)}, "", subsets=60, resamples=50)
+    finding = small_sets.settles("compact", {"a": _flips(11, 14), "b": _flips(8, 2)}, "", subsets=30, resamples=50)
     assert finding.met, finding.figure
 
 
