@@ -84,28 +84,31 @@ def images_to_certify(margin: float, z: float = Z_ONE_SIDED_95) -> int:
 
 
 def images_to_decide(broken: int, fixed: int, n: int, margin: float) -> int | None:
-    """How many images would settle PASS or FAIL in 80 % of repetitions at the observed rates; None if ten million would not.
+    """How many images would settle PASS or FAIL in 80 % of repetitions, given what was seen; None if ten million would not.
 
-    By seeded simulation: multinomial draws at the observed rates, judged like the real ones. Deterministic.
+    The rates seen are not the true ones: of 300 images without a flip one cannot promise that 1,080 more have none. So rates are drawn
+    from what the counts leave possible (the posterior under Jeffreys' prior, Dirichlet 1/2), new counts at those rates, and judged like the
+    real ones; never fewer than could certify the margin. By seeded simulation: deterministic.
     """
     _check_counts(broken, fixed, n)
-    low = high = n
-    while _decided_share(broken / n, fixed / n, high, margin) < POWER:
+    possible = np.random.default_rng(0).dirichlet((broken + 0.5, fixed + 0.5, n - broken - fixed + 0.5), size=_REPETITIONS)
+    low = high = max(n, images_to_certify(margin))
+    while _decided_share(possible, high, margin) < POWER:
         low, high = high, high * 2
         if high > _MOST_IMAGES:
             return None
     while high - low > max(1, low // 500):
         middle = (low + high) // 2
-        if _decided_share(broken / n, fixed / n, middle, margin) < POWER:
+        if _decided_share(possible, middle, margin) < POWER:
             low = middle
         else:
             high = middle
     return high
 
 
-def _decided_share(broken_rate: float, fixed_rate: float, n: int, margin: float) -> float:
-    rates = (broken_rate, fixed_rate, max(0.0, 1 - broken_rate - fixed_rate))
-    draws = np.random.default_rng(0).multinomial(n, rates, size=_REPETITIONS)
+def _decided_share(rates: np.ndarray, n: int, margin: float) -> float:
+    """rates: float [repetitions, 3], of broken, fixed and all other images."""
+    draws = np.random.default_rng(1).multinomial(n, rates)
     return float((np.abs(tango_score(draws[:, 0], draws[:, 1], n, margin)) >= Z_ONE_SIDED_95).mean())
 
 
