@@ -249,7 +249,7 @@ class Chain:
         ).to_dict()
         for stated, found in zip(report["rows"], judged["rows"], strict=True):
             for field in stated:
-                if field in found and not _same(stated[field], found[field]):
+                if field != "reason" and field in found and not _same(stated[field], found[field]):  # another edgeproof may word it otherwise
                     subject = f"{stated['artifact']} on {stated['runtime']} ({stated['kernels']} kernels)"
                     raise self.broken(f"{subject}: its answers give {field} {found[field]}, parity.json says {stated[field]}", "parity.json")
         for part in judged:
