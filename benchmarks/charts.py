@@ -15,9 +15,10 @@ def scatter(rows: Sequence[Mapping[str, Any]], baseline_accuracy: float) -> str:
     import altair
 
     scale = altair.Scale(domain=_accuracy_domain(rows, baseline_accuracy), zero=False)
+    time = altair.Scale(type="log", nice=False, padding=24)
     points = altair.Chart(altair.Data(values=list(rows))).mark_point(size=140, filled=True, opacity=0.9)
     points = points.encode(
-        x=altair.X("p50_us:Q", title="median latency, µs (this machine)", scale=altair.Scale(type="log", nice=True)),
+        x=altair.X("p50_us:Q", title="median latency, µs (this machine)", scale=time, axis=altair.Axis(labelOverlap="greedy")),
         y=altair.Y("accuracy:Q", title="accuracy on validation images", axis=altair.Axis(format=".1%"), scale=scale),
         color=altair.Color("format:N", scale=altair.Scale(scheme="tableau10"), legend=_legend(columns=2)),
         shape=altair.Shape("runtime:N", legend=_legend(columns=1)),

@@ -19,6 +19,9 @@ from benchmarks.reports.terminal import COLUMNS, VERDICT_COLUMNS, summary_cells,
 from benchmarks.reports.wording import labels, reasons
 from benchmarks.results import LatencyResult
 
+_ORDER = tuple(COLUMNS.index(name) for name in ("format", "runtime", "verdict"))  # a phone shows these first
+_ORDER += tuple(index for index in range(len(COLUMNS)) if index not in _ORDER)
+
 
 @dataclass(frozen=True)
 class Validation:
@@ -55,8 +58,8 @@ def render(
         failed=manifest.get("failed") or {},
         latency=latency[0].fields if latency else None,
         recommendation=recommendation,
-        columns=COLUMNS,
-        rows=[(row, summary_cells(row)) for row in rows],
+        columns=[COLUMNS[index] for index in _ORDER],
+        rows=[(row, [summary_cells(row)[index] for index in _ORDER]) for row in rows],
         reasons=reasons(parity),
         others=others_sentence(parity),
         verdict_columns=VERDICT_COLUMNS,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.reports.wording import labels, subjects, where
+from benchmarks.reports.wording import labels, percent, subjects, where
 
 MAX_CLASSES = 20  # more do not fit on a page: then those with the most changes
 MAX_FORMS = 60  # in the agreement matrix; beyond, only those with default kernels
@@ -77,14 +76,10 @@ def agreement(parity: Mapping[str, Any]) -> list[Form]:
 
     def cell(a: int, b: int) -> tuple[str, str, float, bool]:
         depth = (1 - values[a][b]) / (1 - lowest) if lowest < 1 else 0.0
-        return _percent(values[a][b]), f"{heads[b][0]}, {heads[b][1]}", depth, heads[b][2]
+        text = "100" if values[a][b] == 1 else percent(values[a][b]).removesuffix(" %")
+        return text, f"{heads[b][0]}, {heads[b][1]}", depth, heads[b][2]
 
     return [Form(*heads[a], tuple(cell(a, b) for b in kept)) for a in kept]
-
-
-def _percent(share: float) -> str:
-    """Two decimals, rounded down: 100 only where no answer differs."""
-    return "100" if share == 1 else f"{math.floor(1e4 * share + 1e-6) / 100:.2f}"
 
 
 def _judged(parity: Mapping[str, Any]) -> list[int]:

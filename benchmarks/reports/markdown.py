@@ -22,7 +22,7 @@ def parity_markdown(parity: Mapping[str, Any]) -> str:
         [f"Baseline {percent(baseline['accuracy'])} on {baseline['images']:,} validation images; margin {parity['margin_pp']:g} pp."],
         _table(_HEAD, [_row(row) for row in rows if row["gates"]]),
         [f"- {_text(line)}" for line in reasons(parity)],
-        *(_diagnosis(entry, rows[entry.row]) for entry in diagnoses(parity)),
+        *(_diagnosis(entry, rows[entry.row]) for entry in diagnoses(parity) if rows[entry.row]["gates"]),
         _table(("hop", "drop, pp (95 %)", "broken", "fixed", "verdict"), _hops(parity)),
     ]
     if diagnostic:
@@ -39,7 +39,7 @@ def _row(row: Mapping[str, Any]) -> Sequence[str]:
 
 def _hops(parity: Mapping[str, Any]) -> list[Sequence[str]]:
     names = labels(parity)
-    lines = []
+    lines: list[Sequence[str]] = []
     for hop in main_hops(parity):
         to = hop["to"] if hop["row"] is None else names[hop["row"]]
         bound = f"{hop['drop_pp'] + 0.0:.2f} (≤ {hop['drop_upper_pp']:.2f})"

@@ -66,9 +66,7 @@ def verdict_cells(parity: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Every row as text, in the order of VERDICT_COLUMNS."""
     names = subjects(parity["rows"])
     places = [where({**row, "kernels": "default"}) for row in parity["rows"]]
-    return [
-        (names[row["artifact"]], place, row["kernels"], *figures(row), verdict(row)) for place, row in zip(places, parity["rows"], strict=True)
-    ]
+    return [(names[row["artifact"]], place, row["kernels"], *figures(row), verdict(row)) for place, row in zip(places, parity["rows"], strict=True)]
 
 
 def _microseconds(value: float | None) -> str:

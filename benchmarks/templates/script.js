@@ -37,7 +37,9 @@ function drawRecall(table, change) {
   const points = change.recall.map(([label, images, before, after]) => [label, images, 100 * before, 100 * after]);
   const most = Math.max(1, ...points.map(([, , before, after]) => Math.abs(after - before))); // at least a point: one flip is no cliff
   const top = element("thead"), body = element("tbody"), head = element("tr");
-  for (const name of ["class", "images", "baseline", "export", "change", ""]) head.append(element("th", name, { scope: "col" }));
+  for (const name of ["class", "change", "", "baseline", "export", "images"]) {
+    head.append(element("th", name, { scope: "col", class: name && name !== "class" ? "number" : "" }));
+  }
   top.append(head);
   for (const [label, images, before, after] of points) {
     const difference = after - before, share = (50 * Math.abs(difference)) / most;
@@ -45,8 +47,10 @@ function drawRecall(table, change) {
     const from = difference < 0 ? 50 - share : 50;
     track.append(element("i", "", { class: difference < 0 ? "loss" : "gain", style: `left: ${from}%; width: ${share}%` }));
     cell.append(track);
-    line.append(element("th", data.classes[label], { scope: "row" }), element("td", images.toLocaleString("en")));
-    line.append(element("td", before.toFixed(2) + " %"), element("td", after.toFixed(2) + " %"), element("td", signed(difference, 2) + " pp"), cell);
+    line.append(element("th", data.classes[label], { scope: "row" }));
+    const figures = [before.toFixed(2) + " %", after.toFixed(2) + " %", images.toLocaleString("en")];
+    line.append(element("td", signed(difference, 2) + " pp", { class: "number" }), cell);
+    line.append(...figures.map((figure) => element("td", figure, { class: "number" })));
     body.append(line);
   }
   table.replaceChildren(top, body);

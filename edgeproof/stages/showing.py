@@ -9,6 +9,7 @@ from edgeproof.console import Console
 from edgeproof.stages.benching import results_of
 from edgeproof.workspace import Workspace
 
+
 def build_dashboard(workspace: Workspace, console: Console) -> Path:
     """Write `dashboard.html` from the parity report and the newest latency results."""
     from benchmarks.dashboard import Validation, render
