@@ -20,10 +20,10 @@ def scatter(rows: Sequence[Mapping[str, Any]], baseline_accuracy: float) -> str:
     points = points.encode(
         x=altair.X("p50_us:Q", title="median latency, µs (this machine)", scale=time, axis=altair.Axis(labelOverlap="greedy")),
         y=altair.Y("accuracy:Q", title="accuracy on validation images", axis=altair.Axis(format=".1%"), scale=scale),
-        color=altair.Color("format:N", scale=altair.Scale(scheme="tableau10"), legend=_legend(columns=2)),
+        color=altair.Color("subject:N", title="format", scale=altair.Scale(scheme="tableau10"), legend=_legend(columns=2)),
         shape=altair.Shape("runtime:N", legend=_legend(columns=1)),
         tooltip=[
-            altair.Tooltip("format:N"),
+            altair.Tooltip("subject:N", title="format"),
             altair.Tooltip("runtime:N"),
             altair.Tooltip("accuracy:Q", format=".3%"),
             altair.Tooltip("drop_upper_pp:Q", title="drop at most, pp (95 %)", format=".3f"),

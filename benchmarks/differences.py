@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.reports.wording import labels, percent, subjects, where
+from benchmarks.reports.wording import labels, percent, shortened, subjects, where
 
 MAX_CLASSES = 20  # more do not fit on a page: then those with the most changes
 MAX_FORMS = 60  # in the agreement matrix; beyond, only those with default kernels
@@ -70,7 +70,7 @@ def agreement(parity: Mapping[str, Any]) -> list[Form]:
     rows = [parity["rows"][row] for row in _judged(parity)]
     called = subjects(parity["rows"])
     heads = [({"qat": "QAT"}.get(name, name), "Keras model", True) for name in names[: len(names) - len(rows)]]
-    heads += [(called[row["artifact"]], where(row), row["kernels"] == "default") for row in rows]
+    heads += [(shortened(called[row["artifact"]]), where(row), row["kernels"] == "default") for row in rows]
     kept = [index for index, head in enumerate(heads) if head[2] or len(heads) <= MAX_FORMS]
     lowest = min((values[a][b] for a in kept for b in kept), default=1.0)
 

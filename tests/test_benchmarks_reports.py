@@ -7,14 +7,16 @@ import re
 from typing import Any
 from xml.etree import ElementTree
 
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from benchmarks.reports.junit import junit_xml
 from benchmarks.reports.layers import diagnoses
 from benchmarks.reports.markdown import parity_markdown
 from benchmarks.reports.summary import main_hops, other_rows, others_sentence, summarize
-from benchmarks.reports.terminal import VERDICT_COLUMNS, verdict_cells, verdict_table
-from benchmarks.reports.wording import labels, percent, reasons, subjects
+from benchmarks.reports.terminal import VERDICT_COLUMNS, summary_cells, verdict_cells, verdict_table
+from benchmarks.reports.wording import labels, percent, reasons, shortened, subjects
 from tests.reporting import SENTENCE, Judged, with_layers
 
 
@@ -57,6 +59,12 @@ def test_the_result_table_leaves_out_kernels_that_stand_in_nobodys_way(tiny_judg
     assert others_sentence({"rows": [row for row in tiny_judged.parity["rows"] if row["kernels"] == "default"]}) is None
 
 
+def test_files_of_one_format_are_told_apart_in_the_result_table(tiny_judged: Judged) -> None:
+    parity = {**tiny_judged.parity, "rows": [{**row, "format": "tflite"} for row in tiny_judged.parity["rows"]]}
+    shown = summarize(parity, tiny_judged.manifest, [])
+    assert {summary_cells(row)[0] for row in shown} == set(tiny_judged.manifest["artifacts"])
+
+
 def test_hops_are_those_of_the_result_table(tiny_judged: Judged) -> None:
     hops = [(hop["from"], None if hop["row"] is None else tiny_judged.parity["rows"][hop["row"]]["kernels"]) for hop in main_hops(tiny_judged.parity)]
     assert hops[0] == ("baseline", None)
@@ -84,6 +92,13 @@ def test_labels_tell_rows_apart_even_where_two_files_have_one_format(tiny_judged
 
 def test_only_all_is_100_percent() -> None:
     assert [percent(share) for share in (1.0, 0.99999, 0.99176, 0.0, None)] == ["100.00 %", "99.99 %", "99.18 %", "0.00 %", ""]
+
+
+@given(st.text(max_size=60), st.integers(9, 30))
+def test_a_shortened_name_keeps_both_ends(name: str, length: int) -> None:
+    short = shortened(name, length)
+    assert len(short) <= length
+    assert short == name or (name.startswith(short.split("…")[0]) and name.endswith(short[length // 3 + 1 :]) and len(short) == length)
 
 
 def test_markdown_lists_what_gates_first_and_folds_the_rest_away(tiny_judged: Judged) -> None:

@@ -12,7 +12,14 @@ from benchmarks.reports.summary import Recommendation, SummaryRow, recommend
 def row(artifact: str, runtime: str, verdict: str, *, size: int, gates: bool = True) -> SummaryRow:
     drop = (0.05, 0.12) if verdict in ("PASS", "INCONCLUSIVE") else (None, None)
     measured = {"p50_us": 20.0, "p99_us": 30.0, "ratio": 0.5, "ratio_low": 0.4, "ratio_high": 0.6}
-    facts: dict[str, Any] = {"artifact": artifact, "format": artifact, "runtime": runtime, "kernels": "default", "target": "local"}
+    facts: dict[str, Any] = {
+        "artifact": artifact,
+        "format": artifact,
+        "subject": artifact,
+        "runtime": runtime,
+        "kernels": "default",
+        "target": "local",
+    }
     facts |= {"bytes": size, "accuracy": 0.99}
     return SummaryRow(**facts, **measured, drop_pp=drop[0], drop_upper_pp=drop[1], gates=gates, verdict=verdict, reason="", delegate="XNNPACK")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.parity import FAIL, PASS, UNSUPPORTED
+from benchmarks.reports.wording import subjects
 from benchmarks.results import LatencyResult, LatencyRow
 
 
@@ -19,6 +20,7 @@ class SummaryRow:
 
     artifact: str
     format: str
+    subject: str  # what tables call it: the format, or the file name where several have the same format
     runtime: str
     kernels: str
     target: str
@@ -39,7 +41,7 @@ class SummaryRow:
 
 def summarize(parity: Mapping[str, Any], manifest: Mapping[str, Any], latencies: Sequence[LatencyResult]) -> list[SummaryRow]:
     """Join `parity.json`, the manifest and the newest latency result (they come newest first) that timed this very file on this runtime."""
-    rows = []
+    rows, called = [], subjects(parity["rows"])
     for row in parity["rows"]:
         artifact = manifest["artifacts"].get(row["artifact"])
         if artifact is None or not _worth_a_line(row):
@@ -50,6 +52,7 @@ def summarize(parity: Mapping[str, Any], manifest: Mapping[str, Any], latencies:
             SummaryRow(
                 artifact=row["artifact"],
                 format=row["format"],
+                subject=called[row["artifact"]],
                 runtime=row["runtime"],
                 kernels=row["kernels"],
                 target=row["target"],
@@ -99,7 +102,7 @@ def others_sentence(parity: Mapping[str, Any]) -> str | None:
     bad = ", ".join(f"{diagnostic.count(verdict)} {verdict}" for verdict in (FAIL, UNSUPPORTED) if verdict in diagnostic)
     said = [f"{passed} {PASS}"] if passed else []
     said += [f"{len(diagnostic)} diagnostic" + (f" ({bad})" if bad else "")] if diagnostic else []
-    kernels = " and ".join(dict.fromkeys(row["kernels"] for row in rows))
+    kernels = " and ".join(sorted({row["kernels"] for row in rows}))
     return f"{len(rows)} more {'row' if len(rows) == 1 else 'rows'} ({kernels} kernels): {', '.join(said)}"
 
 

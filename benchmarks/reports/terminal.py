@@ -34,7 +34,7 @@ def summary_table(rows: Sequence[SummaryRow]) -> Table:
 def summary_cells(row: SummaryRow) -> tuple[str, ...]:
     """The row as text, in the order of COLUMNS; also what the README's table holds."""
     return (
-        row.format,
+        row.subject,
         f"{row.bytes / 1000:.1f} KB",
         percent(row.accuracy),
         drop(vars(row)),

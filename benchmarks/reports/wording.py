@@ -16,6 +16,11 @@ def subjects(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return {artifact: format if shared[format] == 1 else artifact for artifact, format in formats.items()}
 
 
+def shortened(name: str, length: int = 24) -> str:
+    """A long name without its middle: files of one model differ at their ends."""
+    return name if len(name) <= length else f"{name[: length // 3]}…{name[1 - length + length // 3 :]}"
+
+
 def where(row: Mapping[str, Any]) -> str:
     """The runtime; its kernels and target only where they are not the usual ones."""
     kernels = "" if row["kernels"] == "default" else f" ({row['kernels']} kernels)"

@@ -14,10 +14,17 @@ function drawConfusion(table, change) {
   const counts = new Map(change.cells.map(([truth, answer, count]) => [truth + "," + answer, count]));
   const most = Math.max(1, ...change.cells.map((cell) => Math.abs(cell[2])));
   const head = element("tr");
-  head.append(element("td"), ...change.shown.map((label) => element("th", data.classes[label], { scope: "col" })));
+  const names = data.classes.map((name) => (name.length > 18 ? name.slice(0, 9) + "…" + name.slice(-8) : name));
+  const upright = change.shown.some((label) => names[label].length > 4);
+  for (const label of change.shown) {
+    const name = element("th", upright ? "" : names[label], { scope: "col", title: data.classes[label] });
+    if (upright) name.append(element("span", names[label]));
+    head.append(name);
+  }
+  head.prepend(element("td"));
   const lines = change.shown.map((truth) => {
     const line = element("tr");
-    line.append(element("th", data.classes[truth], { scope: "row" }));
+    line.append(element("th", names[truth], { scope: "row", title: data.classes[truth] }));
     for (const answer of change.shown) {
       const count = counts.get(truth + "," + answer) || 0;
       const shade = `--hue: var(--${count > 0 ? "more" : "less"}); --share: ${15 + (60 * Math.abs(count)) / most}%`;
