@@ -180,7 +180,7 @@ def test_junit_and_markdown_say_the_same_verdicts() -> None:
     report = mixed_report()
     verdicts = [row["verdict"] for row in report["rows"]]
     assert verdicts == ["PASS", "FAIL", "INCONCLUSIVE", "UNSUPPORTED", "FAIL"]
-    suite = ElementTree.fromstring(junit_xml(report).encode())
+    (suite,) = ElementTree.fromstring(junit_xml(report).encode())
     told = [(case[0].tag, case[0].attrib["message"].split(":")[0]) if len(case) else ("", "PASS") for case in suite]
     assert told == list(zip(["", "failure", "failure", "skipped", "skipped"], verdicts, strict=True)), "what does not gate fails no build"
     assert (suite.attrib["tests"], suite.attrib["failures"], suite.attrib["skipped"]) == ("5", "2", "2")
