@@ -1,9 +1,9 @@
-"""The result table for a terminal."""
+"""The tables for a terminal: results, latency, and the layers of what fails."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.reports.summary import SummaryRow
 from benchmarks.results import LatencyResult
@@ -73,3 +73,24 @@ def latency_table(result: LatencyResult) -> Table:
             f"{len(row.samples['predict']):,}",
         )
     return table
+
+
+def layer_tables(parity: Mapping[str, Any]) -> list[Table]:
+    """Of every artifact that fails, the layers on one runtime: the others (in `parity.json`) tell the same. From the fields of `parity.json`."""
+    from rich.table import Table
+
+    tables: dict[str, Table] = {}
+    suspects = {suspect["row"]: suspect["layer"] for suspect in parity["suspects"]}
+    shown = {parity["rows"][index]["artifact"]: index for index in sorted({line["row"] for line in parity["layers"]}, reverse=True)}
+    for artifact, index in reversed(shown.items()):
+        row = parity["rows"][index]
+        title = f"Layers of {artifact} on {row['runtime']}, against the Keras model's (signal-to-quantization-noise ratio)"
+        table = Table("layer", "ratio", "fall", "saturated", box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
+        for column in table.columns[1:]:
+            column.justify = "right"
+        for line in (line for line in parity["layers"] if line["row"] == index):
+            saturated = "" if line["saturated"] is None else f"{line['saturated']:.1%}".replace("%", " %")
+            style = "red" if line["layer"] == suspects.get(index) else None
+            table.add_row(line["layer"], f"{line['snr_db']:.1f} dB", f"{line['fall_db'] + 0.0:.1f} dB", saturated, style=style)
+        tables[artifact] = table
+    return list(tables.values())

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def show_summary(
     place: Workspace, console: Console, *, verdict: str, seconds: float | None = None, failed: dict[str, str] | None = None, give: bool = True
 ) -> None:
-    from benchmarks.reports.terminal import summary_table
+    from benchmarks.reports.terminal import layer_tables, summary_table
     from edgeproof.stages.showing import summary
 
     rows, recommendation = summary(place, console)
@@ -24,6 +24,9 @@ def show_summary(
     for row in rows:
         if row.verdict != "PASS":
             console.show(f"{row.format} on {row.runtime}: {row.verdict}: {row.reason}")
+    for table in layer_tables(place.read_json("parity.json")):
+        console.show("")
+        console.show(table)
     for name, reason in (failed or {}).items():
         console.show(f"{name} failed: {reason}")
     took = f" in {seconds:.0f} s" if seconds else ""
