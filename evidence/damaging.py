@@ -19,6 +19,7 @@ WEIGHTED = ("conv", "dense", "depthwise")  # how Keras calls layers that have we
 _TFLITE_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _TFLITE_MOVERS = ("MAX_POOL_2D", "RESHAPE")  # runtimes want the zero point unchanged by them
 _ONNX_WEIGHTED = ("Conv", "Gemm", "MatMul")
+_ROOM = 15  # steps above a wrong zero point, of 255
 
 
 def weighted_layers(workspace: Workspace, stage: str) -> list[str]:
@@ -34,11 +35,14 @@ def scale_weights(model: bytes, layer: int, factor: int = 4) -> bytes:
     return _edit_onnx(model, lambda graph: _scale_onnx(graph, layer, factor))
 
 
-def shift_zero_point(model: bytes, layer: int | None, steps: int) -> bytes:
-    """Another zero point, `steps` further, for what the `layer`-th operator with weights writes; None for the model's input (.tflite)."""
+def wrong_zero_point(model: bytes, layer: int | None) -> bytes:
+    """Zero near the upper end of the integers, for what the `layer`-th operator with weights writes; None for the input of a `.tflite`.
+
+    A zero point belongs to its tensor, writer and readers take the same one: the harm is in the numbers for which no room is left.
+    """
     if model[4:8] == b"TFL3":
-        return _edit_tflite(model, lambda file: _shift_tflite(file, layer, steps))
-    return _edit_onnx(model, lambda graph: _shift_onnx(graph, layer, steps))
+        return _edit_tflite(model, lambda file: _shift_tflite(file, layer))
+    return _edit_onnx(model, lambda graph: _shift_onnx(graph, layer))
 
 
 def not_normalized(model: bytes) -> bytes:
@@ -84,15 +88,14 @@ def _scale_tflite(file: Any, layer: int, factor: int) -> None:
     file.buffers[bias.buffer].data = np.frombuffer(np.round(steps / factor).astype(kind).tobytes(), np.uint8)
 
 
-def _shift_tflite(file: Any, layer: int | None, steps: int) -> None:
+def _shift_tflite(file: Any, layer: int | None) -> None:
     graph = file.subgraphs[0]
     shifted = [graph.inputs[0] if layer is None else _tflite_operators(file, _TFLITE_WEIGHTED)[layer].outputs[0]]
     for operator in _tflite_operators(file, _TFLITE_MOVERS):
         if operator.inputs[0] in shifted:
             shifted.append(operator.outputs[0])
     for index in shifted:
-        quantization = graph.tensors[index].quantization
-        quantization.zeroPoint = [int(zero_point) + steps for zero_point in quantization.zeroPoint]
+        graph.tensors[index].quantization.zeroPoint = [np.iinfo(np.int8).max - _ROOM]
 
 
 def _edit_onnx(model: bytes, change: Callable[[Any], None]) -> bytes:
@@ -124,11 +127,11 @@ def _scale_onnx(graph: Any, layer: int, factor: int) -> None:
     _change_constant(graph, bias.input[0], lambda steps: np.round(steps / factor))
 
 
-def _shift_onnx(graph: Any, layer: int | None, steps: int) -> None:
+def _shift_onnx(graph: Any, layer: int | None) -> None:
     operators, _ = _onnx_writers(graph)
     written = operators[layer].output[0] if layer is not None else graph.input[0].name
     (quantizer,) = (node for node in graph.node if node.op_type == "QuantizeLinear" and node.input[0] == written)
-    _change_constant(graph, quantizer.input[2], lambda zero_point: zero_point.astype(np.int32) + steps)
+    _change_constant(graph, quantizer.input[2], lambda zero_point: np.full_like(zero_point, np.iinfo(zero_point.dtype).max - _ROOM))
 
 
 def _metadata(model: bytes) -> ModelMetadata:
