@@ -62,7 +62,7 @@ class OpenModel(Protocol):
     def get_output(self) -> np.ndarray: ...
 
     def inner_tensors(self) -> list[InnerTensor]:
-        """Every operator's output after `invoke`, in the network's order; only of a model opened with `keep_tensors`."""
+        """What every operator made of the input, after `invoke`, in the network's order; only of a model opened with `keep_tensors`."""
         ...
 
 
@@ -203,7 +203,10 @@ class TfliteModel:
     def inner_tensors(self) -> list[InnerTensor]:
         # With tensors kept, a delegate takes operators one by one: each is listed twice, as itself and as the delegate's.
         details = {tensor["index"]: tensor for tensor in self._interpreter.get_tensor_details()}
-        written = dict.fromkeys(int(index) for operator in self._interpreter._get_ops_details() for index in operator["outputs"] if index >= 0)
+        written: dict[int, None] = {}
+        for operator in self._interpreter._get_ops_details():
+            if any(index in written or index == self._input_index for index in operator["inputs"]):  # else it only unpacks weights
+                written |= dict.fromkeys(int(index) for index in operator["outputs"] if index >= 0)
         return [InnerTensor(details[i]["name"], self._interpreter.get_tensor(i), _tflite_spec(details[i]).quantization) for i in written]
 
 

@@ -25,8 +25,12 @@ def tap_onnx(model: bytes) -> tuple[bytes, dict[str, Quantization]]:
     constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     quantized = {node.input[0] for node in graph.node if node.op_type == _QUANTIZE}
     given = {output.name for output in graph.output}
+    made = {argument.name for argument in graph.input} - constants.keys()  # of the input, not of constants alone
     meanings = {}
     for node in graph.node:
+        if made.isdisjoint(node.input):
+            continue
+        made.update(node.output)
         if node.op_type == _QUANTIZE and (meaning := _meaning(node, constants)):
             meanings[node.output[0]] = meaning
         if node.op_type != _DEQUANTIZE:

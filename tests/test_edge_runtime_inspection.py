@@ -64,6 +64,12 @@ def test_a_delegate_leaves_nothing_stale(runtime: str, tiny_artifacts: dict[str,
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+def test_weights_that_operators_unpack_are_no_layers(tiny_artifacts: dict[str, Path], tiny_images: np.ndarray, tmp_path: Path) -> None:
+    message, arrays = look_inside(tiny_artifacts["tflite-float16"], tiny_images[:6], tmp_path, "ai-edge-litert", "builtin")
+    assert len(arrays) == 4, [tensor["name"] for tensor in message["tensors"]]
+    assert all(np.ptp(array, axis=0).max() > 0 for array in arrays), "each depends on the image"
+
+
 def test_a_large_network_is_looked_into_on_fewer_images(
     tiny_artifacts: dict[str, Path], tiny_images: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
