@@ -1,18 +1,24 @@
-"""The tables for a terminal: results, latency, and the layers of what fails."""
+"""The tables for a terminal: results, verdicts, latencies, and the layers of what fails."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.reports.layers import diagnoses
 from benchmarks.reports.summary import SummaryRow
+from benchmarks.reports.wording import FIGURES, drop, figures, percent, subjects, verdict, where
 from benchmarks.results import LatencyResult
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
     from rich.table import Table
 
 _COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "UNSUPPORTED": "dim"}
 COLUMNS = ("format", "size", "accuracy", "drop, pp (95 %)", "verdict", "runtime", "p50, µs", "p99, µs", "ratio to float32")
+VERDICT_COLUMNS = ("format", "runtime", "kernels", *FIGURES, "verdict")
+LAYER_COLUMNS = ("layer", "signal to noise", "fall", "saturated")
+_LEFT_OUT_FIRST = ("images", "agreement", "accuracy", "fixed", "broken")
 
 
 def summary_table(rows: Sequence[SummaryRow]) -> Table:
@@ -32,16 +38,55 @@ def summary_table(rows: Sequence[SummaryRow]) -> Table:
 def summary_cells(row: SummaryRow) -> tuple[str, ...]:
     """The row as text, in the order of COLUMNS; also what the README's table holds."""
     return (
-        row.format,
+        row.subject,
         f"{row.bytes / 1000:.1f} KB",
-        "" if row.accuracy is None else f"{row.accuracy:.2%}".replace("%", " %"),
-        "" if row.drop_pp is None else f"{row.drop_pp + 0.0:.2f} (≤ {row.drop_upper_pp:.2f})",
+        percent(row.accuracy),
+        drop(vars(row)),
         row.verdict,
-        row.runtime,
+        where(vars(row)),
         "" if row.p50_us is None else f"{row.p50_us:.1f}",
         "" if row.p99_us is None else f"{row.p99_us:.1f}",
         "" if row.ratio is None else f"{row.ratio:.2f} ({row.ratio_low:.2f}–{row.ratio_high:.2f})",
     )
+
+
+class VerdictTable:
+    """One line a row of `parity.json`, grouped by artifact and runtime; what decides nothing is marked, and dimmed.
+
+    In a narrow terminal, columns are left out rather than lines broken.
+    """
+
+    def __init__(self, parity: Mapping[str, Any]) -> None:
+        self.parity = parity
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        free = options.update(width=1000)  # else a table's measure is what it would be squeezed to
+        tables = (self._without(_LEFT_OUT_FIRST[:count]) for count in range(len(_LEFT_OUT_FIRST)))
+        fitting = (table for table in tables if console.measure(table, options=free).maximum <= options.max_width)
+        yield next(fitting, self._without(_LEFT_OUT_FIRST))
+
+    def _without(self, left_out: Sequence[str]) -> Table:
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        shown = [index for index, name in enumerate(VERDICT_COLUMNS) if name not in left_out]
+        for index in shown:
+            table.add_column(VERDICT_COLUMNS[index], justify="right" if VERDICT_COLUMNS[index] in FIGURES else "left", no_wrap=True)
+        former, narrowest = ("", ""), left_out == _LEFT_OUT_FIRST
+        for cells, row in zip(verdict_cells(self.parity), self.parity["rows"], strict=True):
+            names = (cells[0] if former[0] != cells[0] else "", cells[1] if former != cells[:2] else "")
+            coloured = f"[{_COLOURS[row['verdict']]}]{cells[-1]}[/]" if row["gates"] else "diagnostic" if narrowest else cells[-1]
+            line = (*names, *cells[2:-1], coloured)
+            table.add_row(*(line[index] for index in shown), style="" if row["gates"] else "dim")
+            former = cells[0], cells[1]
+        return table
+
+
+def verdict_cells(parity: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Every row as text, in the order of VERDICT_COLUMNS."""
+    names = subjects(parity["rows"])
+    places = [where({**row, "kernels": "default"}) for row in parity["rows"]]
+    return [(names[row["artifact"]], place, row["kernels"], *figures(row), verdict(row)) for place, row in zip(places, parity["rows"], strict=True)]
 
 
 def _microseconds(value: float | None) -> str:
@@ -79,18 +124,14 @@ def layer_tables(parity: Mapping[str, Any]) -> list[Table]:
     """Of every artifact that fails, the layers on one runtime: the others (in `parity.json`) tell the same. From the fields of `parity.json`."""
     from rich.table import Table
 
-    tables: dict[str, Table] = {}
-    suspects = {suspect["row"]: suspect["layer"] for suspect in parity["suspects"]}
-    shown = {parity["rows"][index]["artifact"]: index for index in sorted({line["row"] for line in parity["layers"]}, reverse=True)}
-    for artifact, index in reversed(shown.items()):
-        row = parity["rows"][index]
-        title = f"Layers of {artifact} on {row['runtime']}, against the Keras model's (signal-to-quantization-noise ratio)"
-        table = Table("layer", "ratio", "fall", "saturated", box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
-        for column in table.columns[1:]:
-            column.justify = "right"
-        for line in (line for line in parity["layers"] if line["row"] == index):
-            saturated = "" if line["saturated"] is None else f"{line['saturated']:.1%}".replace("%", " %")
-            style = "red" if line["layer"] == suspects.get(index) else None
-            table.add_row(line["layer"], f"{line['snr_db']:.1f} dB", f"{line['fall_db'] + 0.0:.1f} dB", saturated, style=style)
-        tables[artifact] = table
-    return list(tables.values())
+    shown: dict[str, Table] = {}
+    for entry in diagnoses(parity):
+        if entry.layers and (artifact := parity["rows"][entry.row]["artifact"]) not in shown:
+            title = f"Layers of {entry.label}"
+            table = Table(*LAYER_COLUMNS, box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
+            for column in table.columns[1:]:
+                column.justify = "right"
+            for layer in entry.layers:
+                table.add_row(*layer.cells, style="red" if layer.suspect else None)
+            shown[artifact] = table
+    return list(shown.values())

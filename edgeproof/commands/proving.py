@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from edgeproof.commands.printing import show_summary
+from edgeproof.commands.printing import show_verdicts
 from edgeproof.options import (
     DEFAULT_WORKSPACE,
     JsonOption,
@@ -36,7 +36,7 @@ def parity(
     place, console = open_workspace(workspace, as_json, verbose)
     report = judge_parity(place, console, margin_pp=max_drop, targets=on, runtimes=runtime or (), kernels=kernels or ())
     console.give(report.to_dict())
-    show_summary(place, console, verdict=report.verdict, give=False)
+    show_verdicts(place, console)
     console.show(f"Report: {place / 'parity.md'}, {place / 'parity.json'}, {place / 'parity.junit.xml'}. Next: edgeproof bench{place.option}")
     return exit_code(report.verdict)
 
