@@ -93,6 +93,8 @@ class Report:
     agreement_matrix: dict[str, Any]
     per_class: tuple[dict[str, Any], ...]
     flips: tuple[dict[str, Any], ...]
+    layers: tuple[dict[str, Any], ...] = ()  # of exports that fail, and
+    suspects: tuple[dict[str, Any], ...] = ()  # why: `benchmarks.suspects` adds them
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -105,6 +107,8 @@ class Report:
             "agreement_matrix": self.agreement_matrix,
             "per_class": list(self.per_class),
             "flips": list(self.flips),
+            "layers": list(self.layers),
+            "suspects": list(self.suspects),
         }
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,15 @@ class TensorSpec:
     quantization: Quantization | None
 
 
+@dataclass(frozen=True)
+class InnerTensor:
+    """What one operator wrote for one image, in the model's own number type. `name` holds the path of its Keras layer."""
+
+    name: str
+    values: np.ndarray
+    quantization: Quantization | None
+
+
 class OpenModel(Protocol):
     """A model ready to run, batch 1. Input and output are in the model's own number type."""
 
@@ -51,6 +61,10 @@ class OpenModel(Protocol):
 
     def get_output(self) -> np.ndarray: ...
 
+    def inner_tensors(self) -> list[InnerTensor]:
+        """What every operator made of the input, after `invoke`, in the network's order; only of a model opened with `keep_tensors`."""
+        ...
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -62,7 +76,7 @@ class Runtime:
     suffix: str
     extra: str
     kernels: tuple[str, ...]
-    open: Callable[[Runtime, bytes, str, int], OpenModel]
+    open: Callable[[Runtime, bytes, str, int, bool], OpenModel]
 
     @property
     def installed(self) -> bool:
@@ -76,11 +90,14 @@ class Runtime:
         return importlib.metadata.version(self.distribution)
 
 
-def open_model(model: str | Path | bytes, *, runtime: str = "auto", kernels: str = "default", threads: int = 1) -> OpenModel:
+def open_model(
+    model: str | Path | bytes, *, runtime: str = "auto", kernels: str = "default", threads: int = 1, keep_tensors: bool = False
+) -> OpenModel:
     """Open a `.tflite` or `.onnx` from a path or from its bytes.
 
     runtime: a name in RUNTIMES, or "auto" for the first one installed that reads this kind of file.
     kernels: "default", "builtin" (no delegate) or "reference" (slow and simple; TFLite only).
+    keep_tensors: for `inner_tensors`; a `.tflite` then needs memory for all of them at once, an `.onnx` may have further outputs.
     Raises InputError (no such file, not a model), RuntimeMissingError, UnsupportedModelError.
     """
     content = model if isinstance(model, bytes) else read_model_file(Path(model))
@@ -89,7 +106,7 @@ def open_model(model: str | Path | bytes, *, runtime: str = "auto", kernels: str
         raise InputError(f"{chosen.name} has no {kernels!r} kernels. Known: {', '.join(chosen.kernels)}.")
     if threads < 1:
         raise InputError(f"Expected threads to be at least 1, got {threads}.")
-    return chosen.open(chosen, content, kernels, threads)
+    return chosen.open(chosen, content, kernels, threads, keep_tensors)
 
 
 def read_model_file(path: Path) -> bytes:
@@ -150,12 +167,18 @@ class TfliteModel:
 
     invoke: Callable[[], None]  # the interpreter's own method: nothing of ours between the caller and it
 
-    def __init__(self, runtime: Runtime, content: bytes, kernels: str, threads: int) -> None:
+    def __init__(self, runtime: Runtime, content: bytes, kernels: str, threads: int, keep_tensors: bool) -> None:
         module = import_runtime(runtime)
         resolver = module.OpResolverType
         kinds = {"default": resolver.AUTO, "builtin": resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES, "reference": resolver.BUILTIN_REF}
         try:
-            self._interpreter = module.Interpreter(model_content=content, num_threads=threads, experimental_op_resolver_type=kinds[kernels])
+            with warnings.catch_warnings(action="ignore"):  # ai-edge-litert warns of the memory that keeping tensors takes
+                self._interpreter = module.Interpreter(
+                    model_content=content,
+                    num_threads=threads,
+                    experimental_op_resolver_type=kinds[kernels],
+                    experimental_preserve_all_tensors=keep_tensors,
+                )
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise UnsupportedModelError(f"{runtime.name} {runtime.version} cannot run this model: {_reason(error)}.") from None
@@ -177,6 +200,15 @@ class TfliteModel:
     def get_output(self) -> np.ndarray:
         return self._interpreter.get_tensor(self._output_index)
 
+    def inner_tensors(self) -> list[InnerTensor]:
+        # With tensors kept, a delegate takes operators one by one: each is listed twice, as itself and as the delegate's.
+        details = {tensor["index"]: tensor for tensor in self._interpreter.get_tensor_details()}
+        written: dict[int, None] = {}
+        for operator in self._interpreter._get_ops_details():
+            if any(index in written or index == self._input_index for index in operator["inputs"]):  # else it only unpacks weights
+                written |= dict.fromkeys(int(index) for index in operator["outputs"] if index >= 0)
+        return [InnerTensor(details[i]["name"], self._interpreter.get_tensor(i), _tflite_spec(details[i]).quantization) for i in written]
+
 
 def _tflite_spec(details: dict[str, Any]) -> TensorSpec:
     parameters = details["quantization_parameters"]
@@ -197,7 +229,7 @@ def _reason(error: Exception) -> str:
 class OnnxModel:
     """An `.onnx` on ONNX Runtime's CPU provider."""
 
-    def __init__(self, runtime: Runtime, content: bytes, kernels: str, threads: int) -> None:
+    def __init__(self, runtime: Runtime, content: bytes, kernels: str, threads: int, keep_tensors: bool) -> None:
         onnxruntime = import_runtime(runtime)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads  # by default it takes every core and spins
@@ -208,25 +240,29 @@ class OnnxModel:
         except Exception as error:  # onnxruntime's errors share no public base class
             raise UnsupportedModelError(f"{runtime.name} {runtime.version} cannot run this model: {_reason(error)}.") from None
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if len(inputs) != 1 or len(outputs) != 1:
+        if len(inputs) != 1 or (len(outputs) != 1 and not keep_tensors):
             raise UnsupportedModelError(f"Expected one input and one output, got {len(inputs)} and {len(outputs)}: not a classifier.")
         self.runtime, self.runtime_version, self.kernels, self.threads = runtime.name, runtime.version, kernels, threads
         self.delegate = "CPUExecutionProvider"
         self.input, self.output = _onnx_spec(inputs[0]), _onnx_spec(outputs[0])
         text = self._session.get_modelmeta().custom_metadata_map.get(ONNX_KEY)
         self.metadata = ModelMetadata.from_json(text) if text else None
-        self._input_name, self._output_names = inputs[0].name, [outputs[0].name]
+        self._input_name, self._output_names = inputs[0].name, [output.name for output in outputs]
         self._feed: dict[str, np.ndarray] = {}
-        self._result: np.ndarray = np.empty(0)
+        self._results: list[np.ndarray] = []
 
     def set_input(self, batch: np.ndarray) -> None:
         self._feed = {self._input_name: batch}
 
     def invoke(self) -> None:
-        self._result = self._session.run(self._output_names, self._feed)[0]
+        self._results = self._session.run(self._output_names, self._feed)
 
     def get_output(self) -> np.ndarray:
-        return self._result
+        return self._results[0]
+
+    def inner_tensors(self) -> list[InnerTensor]:
+        # ONNX Runtime keeps nothing but outputs; what their integers stand for is known to whoever added them.
+        return [InnerTensor(name, values, None) for name, values in zip(self._output_names, self._results, strict=True)]
 
 
 def _onnx_spec(argument: Any) -> TensorSpec:

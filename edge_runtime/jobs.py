@@ -26,6 +26,7 @@ import numpy as np
 from edge_runtime.classifier import Classifier
 from edge_runtime.errors import EdgeproofError, InputError, unknown_name
 from edge_runtime.golden import GoldenVectors, self_test
+from edge_runtime.inspection import record_tensors
 from edge_runtime.interpreter import find_runtime, import_runtime, open_model
 from edge_runtime.timing import TimedModel, peak_memory_bytes
 
@@ -96,6 +97,12 @@ def selftest_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
     return {**describe(classifier), **asdict(outcome), "passed": outcome.passed}
 
 
+def tensors_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
+    """{model, images.npy, outputs.npz}: what every operator wrote; see `edge_runtime.inspection`."""
+    classifier = _open(job, keep_tensors=True)
+    return {**describe(classifier), "output": classifier.metadata.output, **record_tensors(classifier, np.load(job["images"]), Path(job["outputs"]))}
+
+
 def doctor_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
     """Does this runtime import here, and which version is it?"""
     runtime = find_runtime(job["runtime"])
@@ -114,6 +121,7 @@ JOBS: dict[str, Callable[[Job, Emit, Iterator[Job]], Message]] = {
     "time": time_job,
     "cold": cold_job,
     "selftest": selftest_job,
+    "tensors": tensors_job,
     "doctor": doctor_job,
 }
 
@@ -130,8 +138,9 @@ def describe(classifier: Classifier) -> Message:
     }
 
 
-def _open(job: Job) -> Classifier:
-    return Classifier(open_model(job["model"], runtime=job["runtime"], kernels=job.get("kernels", "default"), threads=job.get("threads", 1)))
+def _open(job: Job, *, keep_tensors: bool = False) -> Classifier:
+    options = {"kernels": job.get("kernels", "default"), "threads": job.get("threads", 1), "keep_tensors": keep_tensors}
+    return Classifier(open_model(job["model"], runtime=job["runtime"], **options))
 
 
 def serve_job(stdin: IO[str] = sys.stdin) -> int:

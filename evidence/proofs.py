@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from evidence import check_alone, error_rates, matrix, onnx_int8, small_sets
+from evidence import check_alone, damaged, error_rates, matrix, onnx_int8, small_sets
 from evidence.findings import Finding, Places
 
 _PARITY = ("benchmarks/**/*.py", "edge_runtime/*.py", "edgeproof/**/*.py")
@@ -52,6 +52,13 @@ PROOFS: dict[str, Proof] = {
             matrix.prove,
             ("evidence/matrix.py", "export/*.py", *_PARITY),
             _EXPORTED,
+        ),
+        Proof(
+            "damaged",
+            "exports spoilt on purpose: does parity fail them and name the layer?",
+            damaged.prove,
+            ("evidence/damag*.py", "export/embed.py", "export/tapping.py", *_PARITY),
+            ("layers.npz", *_EXPORTED),
         ),
         Proof(
             "check-alone",

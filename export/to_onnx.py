@@ -23,6 +23,7 @@ from export.to_tflite import INPUT, serving_function
 OPSET = 17  # the newest that tf2onnx 1.17 maps well; read by ONNX Runtime since 1.12
 OUTPUT = "output"
 _LEAST_RANGE = 1e-6  # a layer that is always zero still needs a scale
+_MOVERS = ("Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten")  # quantized as what they move: a range given to their output is lost
 
 
 def convert_float32(model: Any, *, softmax: bool) -> bytes:
@@ -141,11 +142,12 @@ def _overrides(graph: Any, ranges: Mapping[str, tuple[float, float]]) -> dict[st
 
 
 def _tensor_of(graph: Any, layer: str) -> str:
-    """The output of the last node that its layer's name is on: tf2onnx keeps Keras names ("model/conv2d/Relu:0"), if only on the weights."""
+    """The output of its layer's last node that computes: tf2onnx keeps Keras names ("model/conv2d/Relu:0"), if only on the weights."""
     if layer == "input":
         return INPUT
     weights = {tensor.name for tensor in graph.initializer}
     named = [node for node in graph.node if any(layer in name.split("/") for name in (node.name, *node.output, *weights.intersection(node.input)))]
     if not named:
         raise ModelError(f"Layer {layer!r} is not in the converted ONNX graph: its learnt range would be lost.")
-    return str(named[-1].output[0])
+    made = [node for node in named if node.op_type not in _MOVERS] or named
+    return str(made[-1].output[0])

@@ -20,7 +20,7 @@ from edge_runtime.tensors import Quantization
 N = 2000
 LABELS = np.arange(N) % 3
 # The contract with everybody who reads parity.json: fields may be added, never renamed.
-REPORT_FIELDS = {"schema", "verdict", "margin_pp", "baseline", "rows", "hops", "agreement_matrix", "per_class", "flips"}
+REPORT_FIELDS = {"schema", "verdict", "margin_pp", "baseline", "rows", "hops", "agreement_matrix", "per_class", "flips", "layers", "suspects"}
 ROW_FIELDS = {
     "artifact", "format", "sha256", "runtime", "runtime_version", "kernels", "target", "images", "accuracy", "drop_pp", "drop_lower_pp",
     "drop_upper_pp", "broken", "fixed", "agreement", "agreement_low", "mcnemar_p", "max_abs_probability_error", "mean_abs_probability_error",

@@ -55,6 +55,17 @@ def test_every_learnt_range_is_the_scale_of_a_tensor_and_nothing_stays_float() -
     assert audit(content).is_int8
 
 
+def test_a_range_arrives_though_its_layers_output_is_rearranged() -> None:
+    folded = fold.fold(strangers_network()).model  # ONNX puts channels last again between the last convolution and Flatten
+    trained = qat.quantize_aware(folded, IMAGES, CONTRACT)
+    ranges = {layer: (3 * low, 3 * high) for layer, (low, high) in qat.activation_ranges(trained).items()}  # nothing calibration would find
+    content = to_onnx.convert_int8(qat.float_twin(trained, folded), ranges, CONTRACT.normalize(IMAGES), softmax=False)
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load_from_string(content).graph.initializer}
+    scales = [float(values) for name, values in constants.items() if name.endswith("_scale") and not values.ndim]
+    missing = [layer for layer, (low, high) in ranges.items() if not np.isclose(scales, (high - low) / 255, rtol=1e-6).any()]
+    assert [layer for layer in missing if layer != "input"] == []
+
+
 def test_a_model_that_keeps_its_softmax_is_int8_as_well() -> None:
     found = audit(exported(strangers_network(), softmax=True)[2])
     assert found.float_islands == []

@@ -1,10 +1,11 @@
-"""The tables for a terminal: results, verdicts, latencies."""
+"""The tables for a terminal: results, verdicts, latencies, and the layers of what fails."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.reports.layers import diagnoses
 from benchmarks.reports.summary import SummaryRow
 from benchmarks.reports.wording import FIGURES, drop, figures, percent, subjects, verdict, where
 from benchmarks.results import LatencyResult
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "UNSUPPORTED": "dim"}
 COLUMNS = ("format", "size", "accuracy", "drop, pp (95 %)", "verdict", "runtime", "p50, µs", "p99, µs", "ratio to float32")
 VERDICT_COLUMNS = ("format", "runtime", "kernels", *FIGURES, "verdict")
+LAYER_COLUMNS = ("layer", "signal to noise", "fall", "saturated")
 _LEFT_OUT_FIRST = ("images", "agreement", "accuracy", "fixed", "broken")
 
 
@@ -116,3 +118,20 @@ def latency_table(result: LatencyResult) -> Table:
             f"{len(row.samples['predict']):,}",
         )
     return table
+
+
+def layer_tables(parity: Mapping[str, Any]) -> list[Table]:
+    """Of every artifact that fails, the layers on one runtime: the others (in `parity.json`) tell the same. From the fields of `parity.json`."""
+    from rich.table import Table
+
+    shown: dict[str, Table] = {}
+    for entry in diagnoses(parity):
+        if entry.layers and (artifact := parity["rows"][entry.row]["artifact"]) not in shown:
+            title = f"Layers of {entry.label}"
+            table = Table(*LAYER_COLUMNS, box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
+            for column in table.columns[1:]:
+                column.justify = "right"
+            for layer in entry.layers:
+                table.add_row(*layer.cells, style="red" if layer.suspect else None)
+            shown[artifact] = table
+    return list(shown.values())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgeproof.console import Console
@@ -13,7 +14,6 @@ def show_summary(place: Workspace, console: Console, *, verdict: str, seconds: f
     """What a whole run came to: one line an artifact and runtime, with its cost, and one line about all other kernels."""
     from benchmarks.reports.summary import others_sentence
     from benchmarks.reports.terminal import summary_table
-    from benchmarks.reports.wording import reasons
     from edgeproof.stages.showing import summary
 
     rows, recommendation = summary(place, console)
@@ -24,8 +24,7 @@ def show_summary(place: Workspace, console: Console, *, verdict: str, seconds: f
     console.show(summary_table(rows))
     if others := others_sentence(parity):
         console.show(f"{others}; {place / 'parity.md'} lists them.")
-    for line in reasons(parity):
-        console.show(line)
+    _show_reasons(parity, console)
     for name, reason in failed.items():
         console.show(f"{name} failed: {reason}")
     console.show(f"\nParity: {verdict} in {seconds:.0f} s. {recommendation.sentence}")
@@ -34,16 +33,26 @@ def show_summary(place: Workspace, console: Console, *, verdict: str, seconds: f
 def show_verdicts(place: Workspace, console: Console) -> None:
     """What `parity.json` says: one line a row of the full matrix, why what gates does not pass, and which file to ship."""
     from benchmarks.reports.terminal import VerdictTable
-    from benchmarks.reports.wording import reasons
     from edgeproof.stages.showing import summary
 
     parity = place.read_json("parity.json")
     _, recommendation = summary(place, console)
     console.show("")
     console.show(VerdictTable(parity))
+    _show_reasons(parity, console)
+    console.show(f"\nParity: {parity['verdict']}. {recommendation.sentence}")
+
+
+def _show_reasons(parity: Mapping[str, Any], console: Console) -> None:
+    """Why what gates does not pass, and the layers of what fails."""
+    from benchmarks.reports.terminal import layer_tables
+    from benchmarks.reports.wording import reasons
+
     for line in reasons(parity):
         console.show(line)
-    console.show(f"\nParity: {parity['verdict']}. {recommendation.sentence}")
+    for table in layer_tables(parity):
+        console.show("")
+        console.show(table)
 
 
 def next_commands(place: Workspace, artifact: str | None) -> str:

@@ -15,6 +15,7 @@ from benchmarks.targets import find_target
 from edge_runtime.errors import InputError, unknown_name
 from edge_runtime.interpreter import RUNTIMES, find_runtime
 from edgeproof.console import Console
+from edgeproof.stages.explaining import explain_failures
 from edgeproof.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -42,14 +43,15 @@ def judge_parity(
     for target in chosen:
         with console.progress(f"Parity on {target.name}") as progress:
             outputs += collect(matrix, images, target, progress=progress)
-    return judge_outputs(workspace, outputs, margin_pp)
+    return judge_outputs(workspace, outputs, margin_pp, look_inside=True)
 
 
-def judge_outputs(workspace: Workspace, outputs: Sequence[Outputs], margin_pp: float) -> Report:
-    """The verdict on answers that are there, and every report of it."""
+def judge_outputs(workspace: Workspace, outputs: Sequence[Outputs], margin_pp: float, *, look_inside: bool = False) -> Report:
+    """The verdict on answers that are there, and every report of it. `look_inside`: run what fails once more, for the table of its layers."""
     reference = reference_of(workspace.read_arrays("validation.npz"))
     baseline_sha256 = workspace.read_json("training.json")["baseline_sha256"]
     report = parity.judge(reference, outputs, margin_pp=margin_pp, baseline_sha256=baseline_sha256)
+    report = explain_failures(workspace, outputs, report, look_inside=look_inside)
     fields = report.to_dict()
     with workspace.stage("parity") as files:
         for answers in outputs:

@@ -1,0 +1,80 @@
+"""Why a row fails: the hop of the chain that loses the answers and, where that is the export itself, the layer. All functions are pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from benchmarks.layers import INPUT, LayerRow, snr_before, suspect
+from benchmarks.outputs import Outputs
+from benchmarks.parity import FAIL, INCONCLUSIVE, Report
+
+_CLEAR_DB = 10.0  # a fall by less, ten times the noise, singles no layer out
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """The hop that one row's answers are lost in; `own` when it is the export's."""
+
+    from_: str
+    to: str
+    own: bool
+
+
+def culprits(report: Report, outputs: Sequence[Outputs]) -> dict[int, Culprit]:
+    """For each row that fails, or gates and is not decided: its hop. Rows whose way from the baseline nobody knows are left out.
+
+    outputs: those that were judged, one a row. It is the first hop that fails by itself, else the one that drops most; none, if none drops.
+    """
+    found = {}
+    for index, (row, answers) in enumerate(zip(report.rows, outputs, strict=True)):
+        if row.verdict == FAIL or (row.verdict == INCONCLUSIVE and row.gates):
+            culprit = _culprit(report, index, answers)
+            if culprit:
+                found[index] = culprit
+    return found
+
+
+def _culprit(report: Report, index: int, answers: Outputs) -> Culprit | None:
+    stages = [hop for hop in report.hops if hop.row is None]
+    names = [hop.to for hop in stages]
+    if answers.source not in names:
+        return None
+    own = [hop for hop in report.hops if hop.row == index]
+    chain = stages[: names.index(answers.source) + 1] + own
+    failing = [hop for hop in chain if hop.verdict == FAIL]
+    if not failing and not own:  # no numbers, or not as many as there are classes
+        return Culprit(answers.source, answers.artifact, True)
+    worst = failing[0] if failing else max(chain, key=lambda hop: hop.drop_pp)
+    return Culprit(worst.from_, worst.to, worst.row is not None) if worst.drop_pp > 0 else None
+
+
+def explain(report: Report, found: Mapping[int, Culprit], tables: Mapping[int, Sequence[LayerRow]]) -> Report:
+    """The report with `layers`, `suspects`, and each reason ending in what is suspected.
+
+    found: from `culprits`. tables: of rows whose own hop it is, by row; those without one name the hop alone.
+    """
+    rows, suspects = list(report.rows), []
+    for index, culprit in found.items():
+        suspects.append(_suspect(index, report.rows[index].format, culprit, tables.get(index, ())))
+        rows[index] = replace(rows[index], reason=f"{rows[index].reason}; {suspects[-1]['sentence']}")
+    layers = tuple({"row": index, **asdict(line)} for index, table in tables.items() for line in table)
+    return replace(report, rows=tuple(rows), layers=layers, suspects=tuple(suspects))
+
+
+def _suspect(index: int, format: str, culprit: Culprit, table: Sequence[LayerRow]) -> dict[str, Any]:
+    fields: dict[str, Any] = {"row": index, "hop": {"from": culprit.from_, "to": culprit.to}, "layer": None, "snr_before_db": None, "snr_db": None}
+    if not culprit.own:
+        return {**fields, "sentence": f"lost between {culprit.from_} and {culprit.to}, before the export"}
+    between = f"lost between {culprit.from_} and {format}"
+    worst = suspect(table)
+    if worst is None:
+        return {**fields, "sentence": between}
+    if worst.fall_db < _CLEAR_DB:
+        return {**fields, "sentence": f"{between}, in no layer more than in the others"}
+    before = snr_before(table, worst.layer)
+    fields |= {"layer": worst.layer, "snr_before_db": before, "snr_db": worst.snr_db}
+    if worst.layer == INPUT:
+        return {**fields, "sentence": f"{between}, where the input is at {worst.snr_db:.0f} dB already: it is not scaled as in training"}
+    return {**fields, "sentence": f"{between}, where {worst.layer} falls from {before:.0f} to {worst.snr_db:.0f} dB"}

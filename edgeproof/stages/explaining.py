@@ -1,0 +1,72 @@
+"""Looks inside the exports that fail: which hop, and where that is the export's own, which layer. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.layers import INPUT, LayerRow, Tensor, layer_table
+from benchmarks.outputs import Outputs
+from benchmarks.parity import Report
+from benchmarks.suspects import culprits, explain
+from benchmarks.targets import find_target
+from edge_runtime.arrays import read_npz
+from edge_runtime.errors import InputError, RuntimeProblem
+from edge_runtime.tensors import Quantization
+from edgeproof.workspace import Workspace
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def explain_failures(workspace: Workspace, outputs: Sequence[Outputs], report: Report, *, look_inside: bool) -> Report:
+    """The report with the hop of every row that fails and, if it is the export's and `look_inside`, the table of its layers."""
+    found = culprits(report, outputs)
+    own = [index for index, culprit in found.items() if culprit.own and look_inside]
+    if not own or not workspace.has("layers.npz"):
+        return explain(report, found, {})
+    layers, images = workspace.read_arrays("layers.npz"), workspace.read_arrays("validation.npz")["images"]
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        tables = list(pool.map(lambda index: _table(workspace / "artifacts", outputs[index], layers, images), own))
+    return explain(report, found, {index: table for index, table in zip(own, tables, strict=True) if table})
+
+
+def _table(artifacts: Path, answers: Outputs, layers: Mapping[str, np.ndarray], images: np.ndarray) -> list[LayerRow]:
+    """The layers of one row; none when nothing was kept to compare them with, or they cannot be looked at here."""
+    prefix = f"{answers.source}/"
+    reference = {name.removeprefix(prefix): values for name, values in layers.items() if name.startswith(prefix)}
+    if INPUT not in reference:
+        return []
+    with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
+        try:
+            tensors, output = _tensors(artifacts / answers.artifact, answers, images[: len(reference[INPUT])], Path(folder))
+        except (RuntimeProblem, InputError):  # the row says it already
+            return []
+    return layer_table(reference, tensors, ends_in_logits=output == "logits")
+
+
+def _tensors(model: Path, answers: Outputs, images: np.ndarray, folder: Path) -> tuple[list[Tensor], str]:
+    """(what every operator wrote, whether the model answers with logits or probabilities)."""
+    import numpy as np
+
+    meanings: Mapping[str, Quantization] = {}
+    if model.suffix == ".onnx":
+        from export.tapping import tap_onnx
+
+        content, meanings = tap_onnx(model.read_bytes())
+        model = folder / model.name
+        model.write_bytes(content)
+    np.save(folder / "images.npy", images)
+    files = {"model": str(model), "images": str(folder / "images.npy"), "outputs": str(folder / "tensors.npz")}
+    job: dict[str, Any] = {"job": "tensors", **files, "kernels": answers.kernels}
+    message = find_target(answers.target).run(job, answers.runtime)
+    arrays = read_npz(folder / "tensors.npz", "judge parity again")
+    tensors = []
+    for index, facts in enumerate(message["tensors"]):
+        meaning = Quantization(**facts["quantization"]) if facts["quantization"] else meanings.get(facts["name"])
+        tensors.append(Tensor(facts["name"], arrays[str(index)], meaning))
+    return tensors, message["output"]
