@@ -15,7 +15,7 @@ import typer
 from edge_runtime.errors import EdgeproofError
 from edgeproof import __version__
 from edgeproof.__main__ import missing_package
-from edgeproof.commands import making, proving, using
+from edgeproof.commands import checking, making, proving, using
 
 app = typer.Typer(
     name="edgeproof",
@@ -67,5 +67,10 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Show the v
         raise typer.Exit
 
 
-for command in (making.run, making.train, making.qat, making.export, proving.parity, proving.bench, proving.dashboard, using.predict, using.doctor):
+COMMANDS = (
+    making.run, making.train, making.qat, making.export, checking.check, proving.parity, proving.bench, proving.dashboard,
+    using.predict, using.doctor,
+)  # fmt: skip
+
+for command in COMMANDS:
     app.command()(command)

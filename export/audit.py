@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from edge_runtime.errors import InputError, first_line
-
-_INT8_TYPES = ("int8", "uint8")
-_NO_ARITHMETIC = "none"
-# ONNX operators that only convert numbers, move them or choose among them: whether those are float says nothing about the arithmetic.
-_ONNX_MOVERS = frozenset(
-    (
-        "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast", "Constant", "ConstantOfShape", "Shape", "Identity",
-        "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Concat", "Split", "Slice", "Gather", "Expand", "Tile", "Pad",
-        "DepthToSpace", "SpaceToDepth", "MaxPool", "NhwcMaxPool", "GlobalMaxPool",
-    )
-)  # fmt: skip
-_ONNX_INT8 = ("QGemm", "QAttention", "MatMulInteger", "MatMulIntegerToFloat", "ConvInteger", "DynamicQuantizeMatMul")
+INT8_TYPES = ("int8", "uint8")
+NO_ARITHMETIC = "none"
+_FLOAT_TYPES = ("float16", "float32", "float64", "bfloat16")
+LOGITS, PROBABILITIES = "logits", "probabilities"
+_HEADS = frozenset(("SOFTMAX", "LOGISTIC", "Softmax", "Sigmoid", "QLinearSoftmax", "QLinearSigmoid"))
 
 
 @dataclass(frozen=True)
@@ -30,164 +21,176 @@ class Operator:
     kind: str
     version: int
     name: str
-    dtype: str  # of its arithmetic; "none" where it does none (told apart for ONNX only)
-    macs: int  # multiply-accumulates of one inference; 0 where not counted
-    weight_bytes: int
+    dtype: str  # of its arithmetic; "none" where it only converts numbers or moves them
+    macs: int | None = 0  # multiply-accumulates of one inference; None where there are some that the file does not let one count
+    weight_bytes: int = 0
+    weights_dtype: str | None = None  # None without weights
+    per_channel: bool | None = None  # of quantized weights
+    custom: bool = False  # TFLite's Flex operators too: no runtime from a package index has them
+    hybrid: bool = False  # int8 weights and float activations meet in it: each inference finds its own ranges
+
+    @property
+    def is_float(self) -> bool:
+        return self.dtype in _FLOAT_TYPES
+
+
+@dataclass(frozen=True)
+class End:
+    """An input or output of the network. Scale and zero point are None for what is not quantized."""
+
+    name: str
+    shape: tuple[int | str, ...]  # a word for a size that is left open
+    dtype: str
+    scale: float | None = None
+    zero_point: int | None = None
 
 
 @dataclass(frozen=True)
 class Audit:
     """The facts of one file."""
 
-    operators: tuple[Operator, ...]
-    input_dtype: str
-    output_dtype: str
+    family: str  # "tflite" or "onnx"
+    operators: tuple[Operator, ...]  # of an ONNX file: after ONNX Runtime's optimization
+    inputs: tuple[End, ...]
+    outputs: tuple[End, ...]
+    answers: str  # "logits" or "probabilities": what the last computing operator gives
+    builtins: tuple[tuple[str, int], ...] = ()  # TFLite: every operator version that the file asks of a runtime, used or not
+    min_runtime_version: str | None = None  # TFLite: what its converter wrote down
+    rescales: int = 0  # TFLite: QUANTIZE from int8 to int8
+    opset: int | None = None  # ONNX
+    ir_version: int | None = None  # ONNX
+    file_operators: Mapping[str, int] = field(default_factory=dict)  # ONNX: before the optimization
+    refusal: str | None = None  # ONNX: why ONNX Runtime does not open it; the operators are then the file's own
+
+    @property
+    def input_dtype(self) -> str:
+        return self.inputs[0].dtype
+
+    @property
+    def output_dtype(self) -> str:
+        return self.outputs[0].dtype
 
     @property
     def float_islands(self) -> list[str]:
         """Operators that compute in floating point, by layer name."""
-        return [f"{operator.kind} {operator.name}" for operator in self.operators if operator.dtype not in (*_INT8_TYPES, _NO_ARITHMETIC)]
+        return [f"{operator.kind} {operator.name}" for operator in self.operators if operator.is_float]
+
+    @property
+    def macs(self) -> int | None:
+        counts = [operator.macs for operator in self.operators]
+        return None if None in counts else sum(count or 0 for count in counts)
 
     @property
     def int8_macs_share(self) -> float | None:
-        """Share of multiply-accumulates done in int8, 0..1; None where they are not counted (ONNX)."""
-        return _share(self.operators, "macs")
+        """Share of multiply-accumulates done in int8, 0..1; None where there are none, or none that can be counted."""
+        int8 = sum(operator.macs or 0 for operator in self.operators if operator.dtype in INT8_TYPES)
+        return int8 / self.macs if self.macs else None
 
     @property
     def int8_weights_share(self) -> float | None:
-        """Share of weight bytes held in int8, 0..1; None without weights."""
-        return _share(self.operators, "weight_bytes")
+        """Share of weight bytes held in int8, whatever computes with them, 0..1; None without weights."""
+        total = sum(operator.weight_bytes for operator in self.operators)
+        int8 = sum(operator.weight_bytes for operator in self.operators if operator.weights_dtype in INT8_TYPES)
+        return int8 / total if total else None
+
+    @property
+    def per_channel(self) -> list[Operator]:
+        """Operators whose quantized weights have a scale for each output channel."""
+        return [operator for operator in self.operators if operator.per_channel]
+
+    @property
+    def per_tensor(self) -> list[Operator]:
+        """Operators whose quantized weights share one scale."""
+        return [operator for operator in self.operators if operator.per_channel is False]
+
+    @property
+    def custom_operators(self) -> list[str]:
+        """Names of operators that are in no standard set, Flex operators among them."""
+        return sorted({operator.kind for operator in self.operators if operator.custom})
+
+    @property
+    def is_dynamic_range(self) -> bool:
+        """Int8 weights, float activations: the arithmetic is hybrid."""
+        return any(operator.hybrid for operator in self.operators)
+
+    @property
+    def has_int8_ends(self) -> bool:
+        """Nothing goes in or comes out as floats; integers that are not quantized, such as a class's number, may."""
+        return self.input_dtype in INT8_TYPES and not any(end.dtype in (*_FLOAT_TYPES, "int16") for end in (*self.inputs, *self.outputs))
+
+    @property
+    def is_int8_inside(self) -> bool:
+        """Everything is computed in int8, and something is."""
+        computed = {operator.dtype for operator in self.operators} - {NO_ARITHMETIC}
+        return bool(computed) and computed <= set(INT8_TYPES) and not self.is_dynamic_range and self.refusal is None
 
     @property
     def is_int8(self) -> bool:
-        """Everything computed in int8, and something is. (An ONNX file may still take and give floats: its ends are converted inside.)"""
-        return not self.float_islands and any(operator.dtype in _INT8_TYPES for operator in self.operators)
+        """Int8 inside, and at its ends. (By convention an ONNX file takes and gives floats: its ends are converted inside.)"""
+        return self.is_int8_inside and (self.family == "onnx" or self.has_int8_ends)
+
+    @property
+    def precision(self) -> str:
+        """What the file is: int8, "int8 inside, float ends", dynamic-range, int16x8, mixed, float16, float32 or "float32, int8 weights"."""
+        if self.is_int8_inside:
+            return "int8" if self.is_int8 else "int8 inside, float ends"
+        computed = {operator.dtype for operator in self.operators} - {NO_ARITHMETIC}
+        if "int16" in computed and not self.float_islands:
+            return "int16x8"
+        if computed & {*INT8_TYPES, "int16"} and self.float_islands:
+            return "mixed"
+        if self.is_dynamic_range:
+            return "dynamic-range"
+        weights: Counter[str] = Counter()
+        for operator in self.operators:
+            weights[operator.weights_dtype or "float32"] += operator.weight_bytes
+        heaviest = max(weights, key=lambda dtype: weights[dtype], default="float32")
+        return "float32, int8 weights" if heaviest in INT8_TYPES else "float16" if heaviest == "float16" else "float32"
 
     def to_dict(self) -> dict[str, Any]:
-        counts = Counter(f"{operator.kind} v{operator.version}" for operator in self.operators)
         return {
-            "operators": dict(counts),
-            "macs": sum(operator.macs for operator in self.operators),
+            "family": self.family,
+            "precision": self.precision,
+            "operators": dict(Counter(f"{operator.kind} v{operator.version}" for operator in self.operators)),
+            "file_operators": dict(self.file_operators),
+            "macs": self.macs,
             "int8_macs_share": self.int8_macs_share,
             "int8_weights_share": self.int8_weights_share,
             "float_islands": self.float_islands,
+            "per_channel": len(self.per_channel),
+            "per_tensor": len(self.per_tensor),
+            "dynamic_range": self.is_dynamic_range,
+            "rescales": self.rescales,
+            "custom_operators": self.custom_operators,
+            "inputs": [asdict(end) for end in self.inputs],
+            "outputs": [asdict(end) for end in self.outputs],
             "input_dtype": self.input_dtype,
             "output_dtype": self.output_dtype,
+            "answers": self.answers,
+            "min_runtime_version": self.min_runtime_version,
+            "opset": self.opset,
+            "ir_version": self.ir_version,
+            "refusal": self.refusal,
         }
 
 
-def _share(operators: tuple[Operator, ...], quantity: str) -> float | None:
-    total = sum(getattr(operator, quantity) for operator in operators)
-    int8 = sum(getattr(operator, quantity) for operator in operators if operator.dtype in _INT8_TYPES)
-    return int8 / total if total else None
-
-
 def audit(model: bytes) -> Audit:
-    """Read a `.tflite` or `.onnx`. InputError when it is neither."""
+    """Read a `.tflite` or `.onnx`. InputError when it is neither, or damaged."""
     if model[4:8] == b"TFL3":
-        return _audit_tflite(model)
-    return _audit_onnx(model)
+        from export.audit_tflite import audit_tflite
+
+        return audit_tflite(model)
+    from export.audit_onnx import audit_onnx
+
+    return audit_onnx(model)
 
 
-def _audit_tflite(model: bytes) -> Audit:
-    from ai_edge_litert import schema_py_generated as schema
-
-    try:
-        file = schema.ModelT.InitFromPackedBuf(model, 0)
-    except Exception as error:  # flatbuffers has no error type of its own: any bytes raise anything
-        raise InputError(f"A damaged .tflite file ({error}).") from None
-    if not file.subgraphs or not file.operatorCodes:
-        raise InputError("A damaged .tflite file: it holds no network.")
-    graph = file.subgraphs[0]
-    names = _enum_names(schema.BuiltinOperator)
-    types = {value: name.lower() for value, name in _enum_names(schema.TensorType).items()}
-    operators = []
-    for operator in graph.operators:
-        code = file.operatorCodes[operator.opcodeIndex]
-        kind = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
-        outputs = [graph.tensors[index] for index in operator.outputs]
-        inputs = [graph.tensors[index] for index in operator.inputs if index >= 0]
-        constant = [tensor for tensor in inputs if _has_data(file, tensor)]
-        activations = [tensor for tensor in inputs if not _has_data(file, tensor)] + outputs
-        floats = [types[tensor.type] for tensor in activations if types[tensor.type] not in _INT8_TYPES]
-        operators.append(
-            Operator(
-                kind,
-                code.version,
-                outputs[0].name.decode(),
-                floats[0] if floats else types[outputs[0].type],
-                _tflite_macs(kind, inputs, outputs),
-                sum(len(file.buffers[tensor.buffer].data) for tensor in constant if len(tensor.shape) > 1),
-            )
-        )
-    ends = [types[graph.tensors[ends[0]].type] for ends in (graph.inputs, graph.outputs)]
-    return Audit(tuple(operators), *ends)
+def answers_of(operators: Sequence[Operator]) -> str:
+    """Whether a network, given in topological order, ends in probabilities: what only converts or moves numbers after the head does not count."""
+    computing = [operator.kind for operator in operators if operator.dtype != NO_ARITHMETIC]
+    return PROBABILITIES if computing and computing[-1] in _HEADS else LOGITS
 
 
-def _enum_names(enum: type) -> dict[int, str]:
-    return {value: name for name, value in vars(enum).items() if isinstance(value, int)}
-
-
-def _has_data(file: Any, tensor: Any) -> bool:
-    data = file.buffers[tensor.buffer].data
-    return data is not None and len(data) > 0
-
-
-def _tflite_macs(kind: str, inputs: list[Any], outputs: list[Any]) -> int:
-    """Multiply-accumulates of one inference; weights are [out, h, w, in], [1, h, w, out] (depthwise) or [out, in]."""
-    if kind not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
-        return 0
-    positions = _product(outputs[0].shape[:-1])
-    weights = _product(inputs[1].shape)
-    return positions * weights
-
-
-def _product(sizes: Any) -> int:
-    product = 1
-    for size in sizes:
-        product *= int(size)
-    return product
-
-
-def _audit_onnx(model: bytes) -> Audit:
-    """The operators after ONNX Runtime's own optimization: a QDQ file is int8 only if it was fused into int8 kernels."""
-    import onnx
-    import onnxruntime
-
-    with tempfile.TemporaryDirectory() as folder:
-        options = onnxruntime.SessionOptions()
-        options.optimized_model_filepath = str(Path(folder) / "optimized.onnx")
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-        options.log_severity_level = 4
-        try:
-            session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's errors share no public base class
-            raise InputError(f"ONNX Runtime cannot read this file ({first_line(error)}).") from None
-        graph = onnx.load(options.optimized_model_filepath).graph
-    ends = [end.type.removeprefix("tensor(").rstrip(")").replace("float", "float32") for end in (session.get_inputs()[0], session.get_outputs()[0])]
-    sizes = {tensor.name: len(tensor.raw_data) for tensor in graph.initializer if len(tensor.dims) > 1}
-    islands = _onnx_islands([node.op_type for node in graph.node])
-    operators = [
-        Operator(
-            node.op_type,
-            1,
-            node.name or node.output[0],
-            "float32" if index in islands else "int8" if _is_onnx_int8(node.op_type) else _NO_ARITHMETIC,
-            0,
-            sum(sizes.get(name, 0) for name in node.input),
-        )
-        for index, node in enumerate(graph.node)
-    ]
-    return Audit(tuple(operators), *ends)
-
-
-def _is_onnx_int8(kind: str) -> bool:
-    return kind.startswith("QLinear") or kind in _ONNX_INT8
-
-
-def _onnx_islands(kinds: list[str]) -> list[int]:
-    """Which operators of a graph, in topological order, compute in floating point."""
-    computing = [index for index, kind in enumerate(kinds) if kind not in _ONNX_MOVERS]
-    if computing and kinds[computing[-1]] == "Softmax":
-        computing.pop()  # the head a model keeps: it only turns the finished, dequantized logits into probabilities
-    return [index for index in computing if not _is_onnx_int8(kinds[index])]
+def printable(name: str) -> str:
+    """A stranger's name for a terminal: no control characters, no lengths beyond reading."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name[:200])

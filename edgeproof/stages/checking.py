@@ -1,0 +1,83 @@
+"""`edgeproof check FILE`: a model file judged by what is in it, whoever made it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge_runtime.errors import EdgeproofError, InputError, RuntimeMissingError
+from export.audit import Audit, audit
+from export.claims import verdict
+from export.requirements import unmet
+from export.support import Support, support, systems
+
+RAN = "opened and ran"
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """What was found out about one file."""
+
+    path: Path
+    bytes: int
+    audit: Audit
+    support: Mapping[str, Support]
+    unmet: Mapping[str, str]  # requirements that do not hold, with the reason
+    tried: Mapping[str, str] = field(default_factory=dict)  # by runtime, with --try: RAN or what happened
+
+    @property
+    def verdict(self) -> str:
+        return verdict(self.path.name, self.audit, self.support)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "file": str(self.path),
+            "bytes": self.bytes,
+            "verdict": self.verdict,
+            "audit": self.audit.to_dict(),
+            "support": {runtime: asdict(answer) for runtime, answer in self.support.items()},
+            "systems": {name: list(runtimes) for name, runtimes in systems(self.support).items()},
+            "tried": dict(self.tried),
+            "unmet": dict(self.unmet),
+        }
+
+
+def check_file(path: Path, requirements: Sequence[str] = (), *, try_it: bool = False) -> FileCheck:
+    """Audit a file; `try_it` also runs it once in every installed runtime. InputError when it is no model, or a damaged one."""
+    from edge_runtime.interpreter import model_suffix, read_model_file
+
+    content = read_model_file(path)
+    model_suffix(content, str(path))
+    try:
+        found = audit(content)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    answers = support(found)
+    tried = {runtime: _try(path, found, runtime) for runtime in answers} if try_it else {}
+    for runtime, outcome in tried.items():
+        if outcome != RAN and not outcome.startswith("not tried") and answers[runtime].loads:
+            answers[runtime] = Support(False, f"tried here: {outcome}")
+    return FileCheck(path, len(content), found, answers, unmet(requirements, found, answers), tried)
+
+
+def _try(path: Path, found: Audit, runtime: str) -> str:
+    """Open the file and run it on one grey picture, in a process of its own: whatever happens there stays there."""
+    import numpy as np
+
+    from edge_runtime.worker import run_in_subprocess
+
+    shape = [size if isinstance(size, int) else 1 for size in found.inputs[0].shape]
+    with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
+        image, outputs = Path(folder) / "image.npy", Path(folder) / "outputs.npy"
+        np.save(image, np.full((1, *shape[1:]), 127, np.uint8))
+        job = {"job": "predict", "model": str(path.resolve()), "images": str(image), "outputs": str(outputs)}
+        try:
+            run_in_subprocess(job, runtime)
+        except RuntimeMissingError as error:
+            return f"not tried: {error}"
+        except EdgeproofError as error:
+            return str(error)
+    return RAN

@@ -1,0 +1,67 @@
+"""Which version of each TensorFlow Lite operator the runtimes' wheels register: the newest; all older ones load too.
+
+Measured on the installed wheels, not read from release notes: an interpreter resolves every operator that a file declares, so a flatbuffer
+that declares one operator and holds nothing else tells. tests/test_export_support.py measures them again.
+"""
+
+from __future__ import annotations
+
+MEASURED = {"tflite-runtime": "2.14.0", "ai-edge-litert": "2.3.0"}
+
+# (newest version on tflite-runtime, on ai-edge-litert; 0 = has none): operators
+_NEWEST = {
+    (0, 1): (
+        "DILATE REDUCE_WINDOW STABLEHLO_ADD STABLEHLO_AND STABLEHLO_CASE STABLEHLO_COMPOSITE STABLEHLO_GATHER STABLEHLO_MAXIMUM "
+        "STABLEHLO_MINIMUM STABLEHLO_MULTIPLY STABLEHLO_PAD STABLEHLO_REDUCE_WINDOW STABLEHLO_RNG_BIT_GENERATOR "
+        "STABLEHLO_SCATTER STABLEHLO_SHIFT_LEFT"
+    ),
+    (1, 1): (
+        "ADD_N ASSIGN_VARIABLE ATAN2 BITCAST BITWISE_XOR BROADCAST_ARGS BUCKETIZE CALL_ONCE CEIL COMPLEX_ABS CONV_3D "
+        "CONV_3D_TRANSPOSE CUMSUM DENSIFY ELU EMBEDDING_LOOKUP_SPARSE EXPAND_DIMS FLOOR HARD_SWISH HASHTABLE HASHTABLE_FIND "
+        "HASHTABLE_IMPORT HASHTABLE_LOOKUP HASHTABLE_SIZE IF IMAG L2_POOL_2D LOCAL_RESPONSE_NORMALIZATION LOGICAL_AND "
+        "LOGICAL_NOT LOGICAL_OR LSH_PROJECTION MATRIX_DIAG MATRIX_SET_DIAG MULTINOMIAL NEG NON_MAX_SUPPRESSION_V4 "
+        "NON_MAX_SUPPRESSION_V5 ONE_HOT POW PRELU RANDOM_STANDARD_NORMAL RANDOM_UNIFORM RANK READ_VARIABLE REAL REDUCE_ALL "
+        "REDUCE_ANY RELU_0_TO_1 RELU_N1_TO_1 RESHAPE REVERSE_SEQUENCE RFFT2D RIGHT_SHIFT ROUND SCATTER_ND SEGMENT_SUM SHAPE "
+        "SKIP_GRAM SQUARE UNIQUE UNSORTED_SEGMENT_MAX UNSORTED_SEGMENT_MIN UNSORTED_SEGMENT_PROD UNSORTED_SEGMENT_SUM "
+        "VAR_HANDLE WHILE ZEROS_LIKE"
+    ),
+    (1, 2): ("COS LOG SIN SQRT"),
+    (1, 6): ("DYNAMIC_UPDATE_SLICE"),
+    (2, 2): (
+        "DEPTH_TO_SPACE DIV EXP FAKE_QUANT FLOOR_MOD GREATER L2_NORMALIZATION LEAKY_RELU LESS_EQUAL LOG_SOFTMAX RANGE "
+        "REDUCE_PROD SELECT_V2 SIGN SPACE_TO_DEPTH SQUARED_DIFFERENCE SQUEEZE SUM WHERE"
+    ),
+    (2, 3): ("GELU RSQRT SPLIT_V"),
+    (3, 3): (
+        "ARG_MAX ARG_MIN AVERAGE_POOL_2D BIDIRECTIONAL_SEQUENCE_LSTM BIDIRECTIONAL_SEQUENCE_RNN FLOOR_DIV GREATER_EQUAL LESS "
+        "LOGISTIC MAX_POOL_2D MEAN MIRROR_PAD REDUCE_MAX REDUCE_MIN RELU RELU6 RNN SPARSE_TO_DENSE TANH TILE TOPK_V2 "
+        "UNIDIRECTIONAL_SEQUENCE_RNN"
+    ),
+    (3, 4): ("BROADCAST_TO NOT_EQUAL REVERSE_V2 SOFTMAX"),
+    (3, 5): ("EMBEDDING_LOOKUP"),
+    (3, 6): ("QUANTIZE"),
+    (4, 4): (
+        "BATCH_MATMUL BATCH_TO_SPACE_ND LSTM MAXIMUM MINIMUM RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR SELECT SPACE_TO_BATCH_ND "
+        "SVDF UNIDIRECTIONAL_SEQUENCE_LSTM"
+    ),
+    (4, 5): ("EQUAL FILL PACK SPLIT TRANSPOSE_CONV"),
+    (4, 6): ("GATHER_ND PAD PADV2 UNPACK"),
+    (4, 7): ("CONCATENATION"),
+    (5, 5): ("ABS SUB"),
+    (5, 6): ("ADD"),
+    (5, 9): ("CAST DEQUANTIZE"),
+    (6, 8): ("GATHER SLICE"),
+    (6, 9): ("TRANSPOSE"),
+    (7, 7): ("DEPTHWISE_CONV_2D"),
+    (7, 8): ("CONV_2D MUL"),
+    (8, 8): ("STRIDED_SLICE"),
+    (10, 14): ("FULLY_CONNECTED"),
+}
+
+NEWEST: dict[str, dict[str, int]] = {
+    runtime: {kind: newest[index] for newest, kinds in _NEWEST.items() for kind in kinds.split()} for index, runtime in enumerate(MEASURED)
+}
+OLDEST = {"BROADCAST_TO": 2}  # of all others: 1
+
+# Custom operators that both wheels bring along.
+CUSTOM = frozenset(("AudioSpectrogram", "Mfcc", "NumericVerify", "TFLite_Detection_PostProcess"))
