@@ -172,7 +172,8 @@ class Workspace:
             path = self / f"artifacts/{name}"
             if not path.exists() or file_sha256(path) != facts.get("sha256"):
                 raise InputError(f"{path} is not the file that was exported (its sha256 differs from the manifest): run `{command}` again.")
-            artifacts.append(Artifact(path.resolve(), facts["format"], facts["source"], facts["sha256"], tuple(facts["runtimes"]), facts["bytes"]))
+            claims = (facts["format"], facts["source"], facts["sha256"], tuple(facts["runtimes"]), facts["bytes"], facts.get("assume"))
+            artifacts.append(Artifact(path.resolve(), *claims))
         if not artifacts:
             raise InputError(f"{self / 'artifacts/manifest.json'} lists no artifacts: run `{command}` again.")
         return artifacts

@@ -79,7 +79,7 @@ def adopt_baseline(
             model = load_model(model_path)
             check_head(model)
             shape, classes = model_shape(model)
-            scaling = preprocess or _usual_scaling(model)
+            scaling = preprocess or usual_scaling(model)
             contract = Preprocessing.named(scaling, shape)
             dataset = load_dataset(source, shape)
             if len(dataset.class_names) != classes:
@@ -91,19 +91,19 @@ def adopt_baseline(
             "name": model_path.stem,
             "recipe": None,
             "model": {"file": model_path.name, "sha256": file_sha256(model_path)},
-            "output": "logits" if logits else _answers(model),
+            "output": "logits" if logits else answers(model),
         }
         return _keep(workspace, console, model, dataset, split, contract, facts, None)
 
 
-def _usual_scaling(model: Any) -> str:
+def usual_scaling(model: Any) -> str:
     """A model that scales by itself takes bytes; any other is assumed to take 0..1."""
     from train.fold import scales_pixels_itself
 
     return "raw" if scales_pixels_itself(model) else "unit"
 
 
-def _answers(model: Any) -> str:
+def answers(model: Any) -> str:
     from train.fit import ends_in_softmax
 
     return "probabilities" if ends_in_softmax(model) else "logits"
