@@ -11,6 +11,7 @@ from typing import Any
 
 from edge_runtime.errors import InputError, first_line
 from export.audit import NO_ARITHMETIC, Audit, End, Operator, answers_of, printable
+from export.onnx_messages import element_bits, element_name, message, parse_model
 
 # Operators that only convert numbers, move them or choose among them: whether those are float says nothing about the arithmetic.
 _MOVERS = frozenset(
@@ -62,7 +63,7 @@ def _read(model: bytes, original: Any) -> Audit:
         optimized, inputs, outputs = _optimize(model)
     except _Refused as refusal:
         ends = [
-            tuple(End(printable(end.name), (), _element(end.type.tensor_type.elem_type)) for end in ends)
+            tuple(End(printable(end.name), (), element_name(end.type.tensor_type.elem_type)) for end in ends)
             for ends in (original.graph.input, original.graph.output)
         ]
         operators = _operators(original, {})
@@ -76,10 +77,8 @@ class _Refused(Exception):
 
 
 def _parse(model: bytes) -> Any:
-    import onnx
-
     try:
-        parsed = onnx.load_model_from_string(model)
+        parsed = parse_model(model)
     except Exception as error:  # protobuf's errors share no public base class
         raise InputError(f"Not an ONNX file, or a damaged one ({first_line(error)}).") from None
     if not parsed.graph.node or not parsed.graph.input or not parsed.graph.output:
@@ -94,7 +93,6 @@ def _parse(model: bytes) -> Any:
 
 def _optimize(model: bytes) -> tuple[Any, tuple[End, ...], tuple[End, ...]]:
     """The network as ONNX Runtime runs it, and its ends. At the extended level: beyond it the layout depends on this machine's processor."""
-    import onnx
     import onnxruntime
 
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
@@ -103,10 +101,10 @@ def _optimize(model: bytes) -> tuple[Any, tuple[End, ...], tuple[End, ...]]:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         options.log_severity_level = 4
         try:
-            session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
         except Exception as error:  # onnxruntime's errors share no public base class
             raise _refusal(error) from None
-        optimized = onnx.load(options.optimized_model_filepath)
+        optimized = parse_model(Path(options.optimized_model_filepath).read_bytes())
     inputs, outputs = (tuple(_end(end) for end in ends) for ends in (session.get_inputs(), session.get_outputs()))
     return optimized, inputs, outputs
 
@@ -126,14 +124,6 @@ def _end(argument: Any) -> End:
     )
 
 
-def _element(number: int) -> str:
-    """numpy's name of an ONNX element type."""
-    import onnx
-
-    name = str(onnx.TensorProto.DataType.Name(number)).lower()
-    return _TYPES.get(name, name)
-
-
 def _nodes(graph: Any) -> Iterator[Any]:
     """All nodes, those in the branches of If and the bodies of Loop too."""
     for node in graph.node:
@@ -148,21 +138,22 @@ def _shapes(optimized: Any) -> dict[str, tuple[int, ...]]:
 
     It tells the shapes of a network's outputs without running it, so each tensor is made one.
     """
-    import onnx
     import onnxruntime
 
-    model = onnx.ModelProto()
+    model = message("ModelProto")()
     model.CopyFrom(optimized)
     for end in model.graph.input:
-        if end.type.tensor_type.shape.dim:
-            end.type.tensor_type.shape.dim[0].dim_value = end.type.tensor_type.shape.dim[0].dim_value or 1
+        batch = next(iter(end.type.tensor_type.shape.dim), None)
+        if batch is not None and not batch.dim_value:
+            batch.ClearField("dim_param")
+            batch.dim_value = 1
     del model.graph.output[:]
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for node in model.graph.node for name in node.output if name)
+    model.graph.output.extend(message("ValueInfoProto")(name=name) for node in model.graph.node for name in node.output if name)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception:  # then the multiply-accumulates are not counted, which the audit says
         return {}
     ends = [*session.get_inputs(), *session.get_outputs()]
@@ -185,7 +176,7 @@ def _operators(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Opera
         operators.append(
             Operator(
                 printable(node.op_type),
-                _version(node, versions),
+                versions.get(node.domain, 1),
                 printable(node.name or next(iter(node.output), "")),
                 "float32" if index in islands else "int8" if _is_int8(node.op_type) else NO_ARITHMETIC,
                 _macs(node, known),
@@ -199,14 +190,8 @@ def _operators(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Opera
 
 
 def _constant(tensor: Any) -> _Constant:
-    import onnx
-
-    dtype = _element(tensor.data_type)
-    size = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
-    count = 1
-    for length in tensor.dims:
-        count *= length
-    return _Constant(tuple(tensor.dims), dtype, count * size)
+    shape = tuple(tensor.dims)
+    return _Constant(shape, element_name(tensor.data_type), _product(shape) * element_bits(tensor.data_type) // 8)
 
 
 def _weights(node: Any, constants: Mapping[str, _Constant]) -> list[_Constant]:
@@ -221,17 +206,6 @@ def _is_per_channel(node: Any, constants: Mapping[str, _Constant]) -> bool | Non
         return None
     scale = constants[node.input[at]]
     return bool(scale.shape) and scale.shape[0] > 1
-
-
-def _version(node: Any, versions: Mapping[str, int]) -> int:
-    """The operator set version that last changed this operator; its domain's where the operator is none of ONNX's own."""
-    import onnx
-
-    opset = versions.get(node.domain, 1)
-    try:
-        return int(onnx.defs.get_schema(node.op_type, opset, node.domain).since_version)
-    except onnx.defs.SchemaError:
-        return opset
 
 
 def _macs(node: Any, shapes: Mapping[str, tuple[int, ...]]) -> int | None:

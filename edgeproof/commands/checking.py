@@ -59,7 +59,8 @@ def _check_files(paths: list[Path], require: list[str], try_it: bool, console: C
     entries: list[dict[str, Any]] = []
     for index, path in enumerate(paths):
         try:
-            found = check_file(path, requirements, try_it=try_it)
+            with console.natives_silenced():
+                found = check_file(path, requirements, try_it=try_it)
         except EdgeproofError as error:
             if len(paths) == 1:
                 raise
