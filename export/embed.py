@@ -32,7 +32,7 @@ def embedded(model: bytes) -> ModelMetadata | None:
     """The metadata of a `.tflite` or `.onnx`, without opening it in an interpreter; None when it carries none. InputError when it is damaged."""
     if model[4:8] == b"TFL3":
         return read_tflite_metadata(model)
-    import onnx
+    from export.onnx_messages import parse_model
 
-    texts = [entry.value for entry in onnx.load_model_from_string(model).metadata_props if entry.key == ONNX_KEY]
+    texts = [entry.value for entry in parse_model(model).metadata_props if entry.key == ONNX_KEY]
     return ModelMetadata.from_json(texts[0]) if texts else None
