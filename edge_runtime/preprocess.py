@@ -63,7 +63,8 @@ class Preprocessing:
             return cls.named(scaling, (fixed[0], fixed[1], fixed[2]))
         if one and len(fixed) == 3 and fixed[0] in (1, 3):
             return replace(cls.named(scaling, (fixed[1], fixed[2], fixed[0])), layout="NCHW")
-        raise InputError(f"Expected images [1, H, W, 1 or 3] or [1, 1 or 3, H, W] (NHWC or NCHW), sizes fixed, got {list(shape)}: convert the model.")
+        wanted = "[1, H, W, 1 or 3] or [1, 1 or 3, H, W] (NHWC or NCHW) of fixed size"
+        raise InputError(f"Expected an image classifier, images {wanted} in, got {list(shape)}: export the model again.")
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Preprocessing:

@@ -34,7 +34,10 @@ BaselineOption = Annotated[
 ExportOption = Annotated[list[Path] | None, typer.Option("--export", metavar="FILE…", help="A .tflite or .onnx to judge (several may follow).")]
 FurtherExports = Annotated[list[Path] | None, typer.Argument(metavar="[FILE…]", help="Further exports, after --export FILE.", show_default=False)]
 GivenMarginOption = Annotated[
-    float | None, typer.Option("--max-drop", metavar="PP", help="Margin of the verdict in percentage points (default: 0.25, or the frozen one).")
+    float | None,
+    typer.Option(
+        "--max-drop", metavar="PP", help="Margin of the verdict in percentage points (default: 0.25; the frozen one; with --rejudge, the last one)."
+    ),
 ]
 RejudgeOption = Annotated[bool, typer.Option("--rejudge", help="Judge the saved outputs again, without inference.")]
 FreezeOption = Annotated[Path | None, typer.Option("--freeze", metavar="FILE.npz", help="Also write the baseline, without its images, for a CI run.")]

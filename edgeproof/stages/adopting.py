@@ -28,11 +28,8 @@ def adopt(workspace: Workspace, console: Console, *, baseline: Path, exports: Se
     given = read_baseline(baseline, source, preprocess, console)
     contracts = [_fitting(model, given, preprocess) for model in models]
     for model, contract in zip(models, contracts, strict=True):
-        if not model.metadata:
-            scaling = f"pixel × {contract.scale:.4g} + {contract.offset:g}"
-            console.say(
-                f"{model.path.name} does not say what it takes: assumed {scaling} in {contract.layout}, {model.audit.answers} out (--preprocess)."
-            )
+        if assumed := model.assumption(contract):
+            console.say(assumed)
     _keep(workspace, given, models, contracts)
 
 

@@ -64,9 +64,12 @@ def _keras(path: Path, source: str, preprocess: str | None, console: Console) ->
             model = load_model(path)
             check_head(model)
             shape, classes = model_shape(model)
-            contract = Preprocessing.named(preprocess or usual_scaling(model), shape)
+            scaling = preprocess or usual_scaling(model)
+            contract = Preprocessing.named(scaling, shape)
             dataset = load_dataset(source, shape)
-            _check_classes(path, classes, dataset)
+            if classes != len(dataset.class_names):
+                raise InputError(f"{path} tells {classes} classes apart, the data has {len(dataset.class_names)}.")
+        console.say(f"Pixels reach {path.name} as {scaling}: pixel × {contract.scale:.4g} + {contract.offset:g} (--preprocess says otherwise).")
         with console.progress("Evaluating the baseline") as progress:
             probabilities = predict_probabilities(model, dataset.images, contract, progress)
         output, parameters = answers(model), int(model.count_params())
@@ -79,13 +82,15 @@ def _exported(path: Path, source: str, preprocess: str | None, console: Console)
     with console.progress(f"Reading {source}"):
         dataset = load_dataset(source, contract.shape)
     model.check_classes(dataset.class_names)
+    if assumed := model.assumption(contract):
+        console.say(assumed)
     artifact, reason = model.artifact(model.assume(contract, dataset.class_names)), ""
     for runtime in able_runtimes(artifact):
         with console.progress(f"Evaluating the baseline on {runtime}") as progress:
             outputs = collect([Cell(artifact, runtime, "default")], dataset.images, find_target("local"), progress=progress)[0]
         if outputs.raw is not None:
-            if outputs.raw.shape[1:] != (len(dataset.class_names),) or not np.isfinite(outputs.raw).all():
-                raise InputError(f"{path} answers {list(outputs.raw.shape)} with NaN or infinity, or too few classes: it cannot be a baseline.")
+            if not np.isfinite(outputs.raw).all():
+                raise InputError(f"{path} answers with NaN or infinity on {runtime}: it cannot be a baseline.")
             return _given(path, contract, outputs.output, None, dataset, outputs.probabilities)
         reason = reason or outputs.reason
     raise InputError(f"The baseline {path} runs on no runtime here: {reason}")
@@ -124,11 +129,6 @@ _READERS: dict[str, Callable[[Path, str, str | None, Console], Given]] = {
     ".onnx": _exported,
     SUFFIX: _frozen,
 }
-
-
-def _check_classes(path: Path, classes: int, dataset: Dataset) -> None:
-    if classes != len(dataset.class_names):
-        raise InputError(f"{path} tells {classes} classes apart, {dataset.source} has {len(dataset.class_names)}.")
 
 
 def _given(path: Path, contract: Preprocessing, output: str, parameters: int | None, dataset: Dataset, probabilities: np.ndarray) -> Given:

@@ -100,6 +100,13 @@ class ModelFile:
             return None
         return {"preprocessing": contract.to_dict(), "class_names": list(class_names), "output": self.audit.answers}
 
+    def assumption(self, contract: Preprocessing) -> str | None:
+        """What is assumed of a file that does not say itself, as a sentence."""
+        if self.metadata:
+            return None
+        taken = f"{_scaling(contract)} in {contract.layout}"
+        return f"{self.path.name} does not say what it takes: assumed {taken}, {self.audit.answers} out (--preprocess)."
+
     def artifact(self, assume: dict[str, Any] | None) -> Artifact:
         return Artifact(self.path.resolve(), self.format, "baseline", self.sha256, self.runtimes, len(self.content), assume)
 
