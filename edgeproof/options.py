@@ -32,7 +32,12 @@ BaselineOption = Annotated[
     Path | None, typer.Option("--baseline", help="Judge exports that edgeproof did not make by this .keras, .h5, .tflite, .onnx, or frozen .npz.")
 ]
 ExportOption = Annotated[list[Path] | None, typer.Option("--export", metavar="FILE…", help="A .tflite or .onnx to judge (several may follow).")]
-FurtherExports = Annotated[list[Path] | None, typer.Argument(metavar="[FILE…]", help="Further exports, after --export FILE.", show_default=False)]
+HeldOutOption = Annotated[str | None, typer.Option("--data", help="With --baseline: the images to judge on, all of them; as for train, or digits.")]
+AssumeOption = Annotated[
+    str | None,
+    typer.Option("--preprocess", help="Pixel range that files take which do not say: unit, signed or raw (default: as the baseline, else unit)."),
+]
+FurtherExports = Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="Further exports, after --export FILE.", show_default=False)]
 GivenMarginOption = Annotated[
     float | None,
     typer.Option(

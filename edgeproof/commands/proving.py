@@ -10,15 +10,15 @@ import typer
 from edgeproof.commands.printing import show_summary
 from edgeproof.options import (
     DEFAULT_WORKSPACE,
+    AssumeOption,
     BaselineOption,
-    DataOption,
     ExportOption,
     FreezeOption,
     FurtherExports,
     GivenMarginOption,
+    HeldOutOption,
     JsonOption,
     KernelsOption,
-    PreprocessOption,
     RejudgeOption,
     RuntimeOption,
     SecondsOption,
@@ -36,8 +36,8 @@ def parity(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     baseline: BaselineOption = None,
     export: ExportOption = None,
-    data: DataOption = None,
-    preprocess: PreprocessOption = None,
+    data: HeldOutOption = None,
+    preprocess: AssumeOption = None,
     max_drop: GivenMarginOption = None,
     on: TargetOption = ["local"],  # noqa: B006 - typer copies it
     runtime: RuntimeOption = None,

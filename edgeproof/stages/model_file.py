@@ -77,8 +77,10 @@ class ModelFile:
             if preprocess and not _same_scaling(own, Preprocessing.named(preprocess, own.shape)):
                 raise InputError(f"{self.path} says itself that it takes {_scaling(own)}: leave out --preprocess {preprocess}.")
             return own
-        if self.audit.refusal and usual:
-            return usual  # no runtime opens it, so nobody knows its input: it only gets a row that says so
+        if self.audit.refusal:  # no runtime opens it, so nobody knows its input
+            if usual is None:
+                raise InputError(f"{self.path} cannot be a baseline: no runtime takes it ({self.audit.refusal}).")
+            return usual  # an export still gets a row that says so
         try:
             assumed = Preprocessing.of_input(self.audit.inputs[0].shape, preprocess or "unit")
         except InputError as error:
