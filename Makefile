@@ -1,13 +1,14 @@
 # make demo    set up .venv, run everything on the embedded digits, print the result table and where the dashboard is
 # make test    set up .venv with the development tools, run the tests
 # make check   ruff, mypy, and the import arrows between the packages
+# make evidence  train both recipes if that has not been done (an hour or more), put every claim to the test, write docs/evidence.md; resumes
 
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check format clean
+.PHONY: demo test check evidence format clean
 
 demo: $(VENV)/toolkit.stamp
 	@$(BIN)/edgeproof run
@@ -21,6 +22,15 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_import_rules.py
+
+evidence: $(VENV)/dev.stamp runs/default/parity.json runs/seed/parity.json
+	$(BIN)/python -m evidence all
+
+runs/default/parity.json: | $(VENV)/toolkit.stamp
+	$(BIN)/edgeproof run -w runs/default
+
+runs/seed/parity.json: | $(VENV)/toolkit.stamp
+	$(BIN)/edgeproof run --recipe seed -w runs/seed
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .

@@ -1,52 +1,35 @@
-"""The dashboard: one HTML file that shows what was proved and measured. Works from `file://`, asks no network.
-
-The chart is Vega-Lite, built with Altair; its script comes from vl-convert's bundle and is written into the page.
-"""
+"""The dashboard: one HTML file that shows what was proved and measured. Works from `file://`, asks no network."""
 
 from __future__ import annotations
 
-import base64
-import io
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from benchmarks.reports.summary import recommend, summarize
-from benchmarks.reports.terminal import COLUMNS, summary_cells
+from benchmarks.charts import scatter, vega_bundle
+from benchmarks.differences import agreement, class_changes
+from benchmarks.gallery import cards, flips_of
+from benchmarks.outputs import Outputs
+from benchmarks.reports.layers import diagnoses
+from benchmarks.reports.summary import main_hops, other_rows, others_sentence, recommend, summarize
+from benchmarks.reports.terminal import COLUMNS, VERDICT_COLUMNS, summary_cells, verdict_cells
+from benchmarks.reports.wording import labels, reasons
 from benchmarks.results import LatencyResult
 
-MAX_FLIPS = 60  # pictures in the gallery; the table of verdicts counts them all
-_PICTURE_SIDE = 84  # pixels
-_LEAST_ACCURACY_RANGE = 0.01
-
-# (baseline, export) probabilities of each flip of a parity row, in the order of the report
-FlipProbabilities = Mapping[int, Sequence[tuple[Sequence[float], Sequence[float]]]]
+_ORDER = tuple(COLUMNS.index(name) for name in ("format", "runtime", "verdict"))  # a phone shows these first
+_ORDER += tuple(index for index in range(len(COLUMNS)) if index not in _ORDER)
 
 
 @dataclass(frozen=True)
-class Flip:
-    """One picture whose answer changed in one format. Labels are class numbers."""
+class Validation:
+    """What everything was judged on: images uint8 [n, H, W, C], labels int64 [n], the baseline's probabilities [n, classes]."""
 
-    index: int
-    label: int
-    baseline: int
-    export: int
-    row: int  # of the parity report, the first on which it flipped
-    place: int  # among that row's flips
-    format: str
-    runtimes: tuple[str, ...] = ()
-
-    @property
-    def broken(self) -> bool:
-        return self.baseline == self.label
-
-    @property
-    def fixed(self) -> bool:
-        return self.export == self.label
+    images: np.ndarray
+    labels: np.ndarray
+    baseline: np.ndarray
 
 
 def render(
@@ -56,117 +39,79 @@ def render(
     dataset: Mapping[str, Any],
     training: Mapping[str, Any],
     latency: Sequence[LatencyResult],
-    images: np.ndarray,
-    probabilities: FlipProbabilities,
+    validation: Validation,
+    outputs: Callable[[int], Outputs],
 ) -> str:
-    """The page, from the workspace's JSON files, the validation images uint8 [n, H, W, C] and the probabilities of the flips."""
+    """The page, from the workspace's JSON files, the validation part, and what gives the outputs of a parity row by its number."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(loader=PackageLoader("benchmarks"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    rows = summarize(parity, manifest, latency)
-    flips = _flips(parity)
+    rows, flips = summarize(parity, manifest, latency), flips_of(parity)
+    recommendation = recommend(rows, manifest, parity["margin_pp"])
     charted = [asdict(row) for row in rows if row.accuracy is not None and row.p50_us is not None]
+    names = _class_names(dataset, validation)
+    changes = class_changes(parity, validation.labels, len(names))
+    others = other_rows(parity)
     return environment.get_template("dashboard.html.j2").render(
         parity=parity,
-        manifest=manifest,
-        dataset=dataset,
-        training=training,
+        name=manifest.get("name", "exports"),
+        failed=manifest.get("failed") or {},
         latency=latency[0].fields if latency else None,
-        recommendation=recommend(rows, manifest, parity["margin_pp"]),
-        columns=COLUMNS,
-        rows=[(row, summary_cells(row)) for row in rows],
-        chart=_scatter(charted, parity["baseline"]["accuracy"]) if charted else None,
-        vega=_vega_bundle() if charted else "",
-        cards=[_card(flip, dataset["class_names"], images, probabilities) for flip in flips[:MAX_FLIPS]],
+        recommendation=recommendation,
+        columns=[COLUMNS[index] for index in _ORDER],
+        rows=[(row, [summary_cells(row)[index] for index in _ORDER]) for row in rows],
+        reasons=reasons(parity),
+        others=others_sentence(parity),
+        verdict_columns=VERDICT_COLUMNS,
+        other_cells=[(row, cells) for row, cells in zip(parity["rows"], verdict_cells(parity), strict=True) if row in others],
+        chart=scatter(charted, parity["baseline"]["accuracy"]) if charted else None,
+        vega=vega_bundle() if charted else "",
+        diagnoses=diagnoses(parity),
+        hops=[(hop, hop["to"] if hop["row"] is None else labels(parity)[hop["row"]]) for hop in main_hops(parity)],
+        changes=changes,
+        classes=len(names),
+        chosen=_worth_a_look(parity, recommendation.artifact),
+        data=_embedded({"classes": names, "rows": changes}),
+        forms=agreement(parity),
+        cards=cards(flips, names, validation.images, validation.baseline, outputs),
         flip_count=len(flips),
+        lineage=_lineage(manifest, dataset, training),
+        versions=manifest.get("versions") or {},
     )
 
 
-def _scatter(rows: Sequence[Mapping[str, Any]], baseline_accuracy: float) -> str:
-    """Accuracy against latency as a Vega-Lite specification (JSON)."""
-    import altair
-
-    scale = altair.Scale(domain=_accuracy_domain(rows, baseline_accuracy), zero=False)
-    points = altair.Chart(altair.Data(values=list(rows))).mark_point(size=140, filled=True, opacity=0.9)
-    points = points.encode(
-        x=altair.X("p50_us:Q", title="median latency, µs (this machine)", scale=altair.Scale(type="log", nice=True)),
-        y=altair.Y(
-            "accuracy:Q",
-            title="accuracy on validation images",
-            axis=altair.Axis(format=".1%"),
-            scale=scale,
-        ),
-        color=altair.Color("format:N", scale=altair.Scale(scheme="tableau10")),
-        shape=altair.Shape("runtime:N"),
-        tooltip=[
-            altair.Tooltip("format:N"),
-            altair.Tooltip("runtime:N"),
-            altair.Tooltip("accuracy:Q", format=".3%"),
-            altair.Tooltip("drop_upper_pp:Q", title="drop at most, pp (95 %)", format=".3f"),
-            altair.Tooltip("p50_us:Q", title="p50, µs", format=".1f"),
-            altair.Tooltip("p99_us:Q", title="p99, µs", format=".1f"),
-            altair.Tooltip("bytes:Q", format=","),
-        ],
-    )
-    line = (
-        altair.Chart(altair.Data(values=[{"accuracy": baseline_accuracy}]))
-        .mark_rule(strokeDash=[4, 4], color="#888")
-        .encode(y=altair.Y("accuracy:Q", scale=scale))
-    )
-    chart = (line + points).properties(width="container", height=320)
-    chart = chart.configure(background="transparent").configure_axis(labelColor="#888", titleColor="#888", gridColor="#8884", domainColor="#888")
-    return json.dumps(
-        chart.configure_legend(
-            labelColor="#888", titleColor="#888", orient="bottom", direction="vertical", symbolBaseFillColor="#888", symbolBaseStrokeColor="#888"
-        )
-        .configure_view(stroke="#8884")
-        .to_dict()
-    )
+def _class_names(dataset: Mapping[str, Any], validation: Validation) -> list[str]:
+    count = validation.baseline.shape[1]
+    return list(dataset.get("class_names") or map(str, range(count)))
 
 
-def _accuracy_domain(rows: Sequence[Mapping[str, Any]], baseline: float) -> list[float]:
-    """At least a percentage point high: on a tighter axis, one flipped image would look like a cliff."""
-    values = [baseline, *(row["accuracy"] for row in rows)]
-    middle, half = (min(values) + max(values)) / 2, max((max(values) - min(values)) * 0.6, _LEAST_ACCURACY_RANGE / 2)
-    return [max(middle - half, 0.0), min(middle + half, 1.0)]
+def _worth_a_look(parity: Mapping[str, Any], ship: str | None) -> int | None:
+    """The row whose changes are shown first: the first that fails, else that of the file to ship."""
+    judged = [(index, row) for index, row in enumerate(parity["rows"]) if row["accuracy"] is not None]
+    failing = [index for index, row in judged if row["gates"] and row["verdict"] == "FAIL"]
+    shipped = [index for index, row in judged if row["artifact"] == ship]
+    return next(iter([*failing, *shipped, *(index for index, _ in judged)]), None)
 
 
-def _vega_bundle() -> str:
-    import vl_convert
-
-    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
-
-
-def _flips(parity: Mapping[str, Any]) -> list[Flip]:
-    """One entry a picture, format and answer, whatever runtimes it flipped on; broken ones first: they are what one looks for."""
-    place: Counter[int] = Counter()
-    flips: dict[tuple[int, str, int], Flip] = {}
-    for flip in parity["flips"]:
-        row = parity["rows"][flip["row"]]
-        key = (flip["index"], row["format"], flip["export"])
-        former = flips.get(key) or Flip(**flip, format=row["format"], place=place[flip["row"]])
-        flips[key] = replace(former, runtimes=(*former.runtimes, row["runtime"]))
-        place[flip["row"]] += 1
-    return sorted(flips.values(), key=lambda flip: (not flip.broken, not flip.fixed, flip.index))
+def _embedded(fields: Mapping[str, Any]) -> str:
+    """JSON that cannot end the script element it stands in."""
+    return json.dumps(fields).replace("<", "\\u003c")
 
 
-def _card(flip: Flip, names: Sequence[str], images: np.ndarray, probabilities: FlipProbabilities) -> dict[str, Any]:
-    """What the gallery shows of a flip: the picture, and (class, baseline probability, export probability) of both answers and the truth."""
-    before, after = probabilities[flip.row][flip.place]
-    shown = dict.fromkeys((flip.baseline, flip.export, flip.label))
-    return {
-        "flip": flip,
-        "picture": _data_uri(images[flip.index]),
-        "truth": names[flip.label],
-        "bars": [(names[label], before[label], after[label]) for label in shown],
-    }
-
-
-def _data_uri(image: np.ndarray) -> str:
-    from PIL import Image
-
-    picture = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
-    picture = picture.resize((_PICTURE_SIDE, _PICTURE_SIDE), Image.Resampling.NEAREST)
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+def _lineage(manifest: Mapping[str, Any], dataset: Mapping[str, Any], training: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """(what, facts, sha256) from the data to each file; what an adopted workspace does not know is left out."""
+    inputs, seed = manifest.get("inputs") or {}, training.get("seed")
+    count, classes = dataset.get("images"), len(dataset.get("class_names") or ())
+    calibration = (manifest.get("calibration") or {}).get("images")
+    parameters = training.get("parameters")
+    data = [f"{count:,} images" if isinstance(count, int) else "", f"{classes} classes" if classes else ""]
+    facts = [f"{parameters:,} parameters" if parameters else "", f"seed {seed}" if seed is not None else ""]
+    steps = [
+        ("data", [dataset.get("source", ""), *data], dataset.get("sha256")),
+        ("baseline", [training.get("name", ""), *facts], training.get("baseline_sha256")),
+        ("folded", ["no BatchNorm left"], inputs.get("folded_sha256")),
+        ("QAT model", ["quantization-aware fine-tuned"], inputs.get("qat_sha256")),
+        ("calibration", [f"{calibration:,} training images" if calibration else ""], (manifest.get("calibration") or {}).get("sha256")),
+    ]
+    lines = [(name, ", ".join(filter(None, facts)), sha256 or "") for name, facts, sha256 in steps if sha256 or name in ("data", "baseline")]
+    return lines + [(facts["format"], f"{name}, {facts['bytes']:,} bytes", facts["sha256"]) for name, facts in manifest["artifacts"].items()]

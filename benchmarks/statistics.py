@@ -10,7 +10,8 @@ import math
 
 import numpy as np
 
-Z_ONE_SIDED_95 = 1.6448536269514722
+Z_ONE_SIDED_95 = 1.6448536269514722  # quantiles of the normal distribution
+Z_TWO_SIDED_95 = 1.959963984540054
 POWER = 0.8
 _REPETITIONS = 4000
 _MOST_IMAGES = 10_000_000
@@ -35,16 +36,17 @@ def tango_score(broken: np.ndarray | int, fixed: np.ndarray | int, n: int, drop:
 
 def tango_interval(broken: int, fixed: int, n: int, z: float = Z_ONE_SIDED_95) -> tuple[float, float]:
     """(lower, upper) bound of the drop as fractions, each one-sided at the level of `z`: where the score statistic is ±z."""
-    from scipy.optimize import brentq
-
     _check_counts(broken, fixed, n)
-    estimate, edge = (broken - fixed) / n, 1 - 1e-12
+    estimate = (broken - fixed) / n
 
     def bound(target: float, low: float, high: float) -> float:
-        return float(brentq(lambda drop: float(tango_score(broken, fixed, n, drop)) - target, low, high, xtol=1e-12))
+        while high - low > 1e-12:  # the score falls as the drop grows
+            middle = (low + high) / 2
+            low, high = (middle, high) if tango_score(broken, fixed, n, middle) > target else (low, middle)
+        return (low + high) / 2
 
-    upper = 1.0 if broken == n else bound(-z, min(max(estimate, -edge), edge), edge)
-    lower = -1.0 if fixed == n else bound(z, -edge, min(max(estimate, -edge), edge))
+    upper = 1.0 if broken == n else bound(-z, estimate, 1.0)
+    lower = -1.0 if fixed == n else bound(z, -1.0, estimate)
     return lower, upper
 
 
@@ -55,17 +57,20 @@ def _check_counts(broken: int, fixed: int, n: int) -> None:
 
 def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     """Two-sided 95 % interval of a proportion (Wilson, 1927, JASA 22, 209-212)."""
-    from scipy.stats import binomtest
-
-    interval = binomtest(successes, n).proportion_ci(confidence_level=0.95, method="wilson")
-    return float(interval.low), float(interval.high)
+    share, z2 = successes / n, Z_TWO_SIDED_95**2
+    middle = share + z2 / (2 * n)
+    half = Z_TWO_SIDED_95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return max((middle - half) / (1 + z2 / n), 0.0), min((middle + half) / (1 + z2 / n), 1.0)
 
 
 def mcnemar_p(broken: int, fixed: int) -> float:
     """Exact two-sided p of equal error rates: given that an image flipped, either direction is a coin toss (McNemar, 1947)."""
-    from scipy.stats import binomtest
-
-    return 1.0 if broken + fixed == 0 else float(binomtest(broken, broken + fixed, 0.5).pvalue)
+    flips, fewer = broken + fixed, min(broken, fixed)
+    ways = term = 1
+    for k in range(fewer):
+        term = term * (flips - k) // (k + 1)  # binomial coefficients, exact in integers
+        ways += term
+    return min(1.0, 2 * ways / 2**flips)
 
 
 def smallest_certifiable_drop(n: int, z: float = Z_ONE_SIDED_95) -> float:
@@ -79,28 +84,31 @@ def images_to_certify(margin: float, z: float = Z_ONE_SIDED_95) -> int:
 
 
 def images_to_decide(broken: int, fixed: int, n: int, margin: float) -> int | None:
-    """How many images would settle PASS or FAIL in 80 % of repetitions at the observed rates; None if ten million would not.
+    """How many images would settle PASS or FAIL in 80 % of repetitions, given what was seen; None if ten million would not.
 
-    By seeded simulation: multinomial draws at the observed rates, judged like the real ones. Deterministic.
+    The rates seen are not the true ones: of 300 images without a flip one cannot promise that 1,080 more have none. So rates are drawn
+    from what the counts leave possible (the posterior under Jeffreys' prior, Dirichlet 1/2), new counts at those rates, and judged like the
+    real ones; never fewer than could certify the margin. By seeded simulation: deterministic.
     """
     _check_counts(broken, fixed, n)
-    low = high = n
-    while _decided_share(broken / n, fixed / n, high, margin) < POWER:
+    possible = np.random.default_rng(0).dirichlet((broken + 0.5, fixed + 0.5, n - broken - fixed + 0.5), size=_REPETITIONS)
+    low = high = max(n, images_to_certify(margin))
+    while _decided_share(possible, high, margin) < POWER:
         low, high = high, high * 2
         if high > _MOST_IMAGES:
             return None
     while high - low > max(1, low // 500):
         middle = (low + high) // 2
-        if _decided_share(broken / n, fixed / n, middle, margin) < POWER:
+        if _decided_share(possible, middle, margin) < POWER:
             low = middle
         else:
             high = middle
     return high
 
 
-def _decided_share(broken_rate: float, fixed_rate: float, n: int, margin: float) -> float:
-    rates = (broken_rate, fixed_rate, max(0.0, 1 - broken_rate - fixed_rate))
-    draws = np.random.default_rng(0).multinomial(n, rates, size=_REPETITIONS)
+def _decided_share(rates: np.ndarray, n: int, margin: float) -> float:
+    """rates: float [repetitions, 3], of broken, fixed and all other images."""
+    draws = np.random.default_rng(1).multinomial(n, rates)
     return float((np.abs(tango_score(draws[:, 0], draws[:, 1], n, margin)) >= Z_ONE_SIDED_95).mean())
 
 

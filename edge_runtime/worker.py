@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import IO, Any
@@ -18,15 +19,17 @@ from edge_runtime.jobs import Job, Message
 # -P: the folder the user stands in is not searched for modules, whatever it holds.
 LOCAL_COMMAND = (sys.executable, "-P", "-m", "edge_runtime", "job")
 _STOP_SECONDS = 10
+PATIENCE_SECONDS = 600.0  # for the next message: a damaged model can send an interpreter round in circles
 
 
 class Worker:
     """A running job. Use as a context manager: the process is gone afterwards, whatever happened."""
 
-    def __init__(self, job: Job, command: Sequence[str] = LOCAL_COMMAND) -> None:
+    def __init__(self, job: Job, command: Sequence[str] = LOCAL_COMMAND, patience: float = PATIENCE_SECONDS) -> None:
         self._stderr: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in __exit__; a pipe nobody reads would block the worker
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, text=True)
         self._name = f"{job['job']} on {job['runtime']}"
+        self._patience = patience
         self.send(job)
 
     def __enter__(self) -> Worker:
@@ -53,8 +56,21 @@ class Worker:
             pass
 
     def receive(self) -> Message:
-        """The next message. Raises the worker's own error, or RuntimeProblem when it crashed."""
-        line = self._process.stdout.readline() if self._process.stdout else ""
+        """The next message. Raises the worker's own error, or RuntimeProblem when it crashed or stays silent."""
+        silent = threading.Event()
+
+        def end() -> None:
+            silent.set()
+            self._process.kill()
+
+        watch = threading.Timer(self._patience, end)
+        watch.start()
+        try:
+            line = self._process.stdout.readline() if self._process.stdout else ""
+        finally:
+            watch.cancel()
+        if silent.is_set() and not line:
+            raise RuntimeProblem(f"The worker ({self._name}) did not answer within {self._patience:g} s and was ended.")
         if not line:
             raise self._crash()
         message: Message = json.loads(line)

@@ -11,7 +11,7 @@ from typing import Any
 
 from edge_runtime.errors import InputError, first_line
 from export.audit import NO_ARITHMETIC, Audit, End, Operator, answers_of, printable
-from export.onnx_messages import element_bits, element_name, message, parse_model
+from export.onnx_messages import EXTERNAL, element_bits, element_name, message, parse_model
 
 # Operators that only convert numbers, move them or choose among them: whether those are float says nothing about the arithmetic.
 _MOVERS = frozenset(
@@ -83,11 +83,10 @@ def _parse(model: bytes) -> Any:
         raise InputError(f"Not an ONNX file, or a damaged one ({first_line(error)}).") from None
     if not parsed.graph.node or not parsed.graph.input or not parsed.graph.output:
         raise InputError("Not an ONNX file, or a damaged one: it holds no network.")
-    outside = [
-        entry.value for tensor in parsed.graph.initializer if tensor.data_location for entry in tensor.external_data if entry.key == "location"
-    ]
-    if outside:
-        raise InputError(f"Its weights are in another file ({outside[0][:80]!r}): save it as one file, without external data.")
+    attributes = [attribute for node in _nodes(parsed.graph) for attribute in node.attribute]
+    inner = [tensor for attribute in attributes for tensor in (attribute.t, *attribute.g.initializer)]
+    if any(tensor.data_location == EXTERNAL for tensor in (*parsed.graph.initializer, *inner)):
+        raise InputError("Its weights are in another file: save it as one file, without external data.")
     return parsed
 
 

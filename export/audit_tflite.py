@@ -20,6 +20,7 @@ _MOVERS = frozenset(
     )
 )  # fmt: skip
 _HYBRID_WEIGHTS = (*INT8_TYPES, "int4")
+_MAX_TABLES = 200_000  # real networks have thousands
 _MAX_RANK = 16  # no runtime takes more dimensions; a damaged shape may name millions
 
 
@@ -35,24 +36,32 @@ class _Tensor:
 
 @dataclass
 class _File:
-    """The flatbuffer's tables, read lazily, and never more elements than the file has bytes: a damaged length must not become a loop."""
+    """The flatbuffer's tables, read lazily, and never more than there can be: a damaged length must not become a loop."""
 
     model: Any
     size: int
+    tables: int = 0
     spent: int = 0
     buffers: dict[int, int] = field(default_factory=dict)
 
-    def count(self, length: int) -> int:
+    def count(self, tables: int) -> range:
+        """Indices of so many tables (operators, tensors …)."""
+        self.tables += tables
+        if self.tables > _MAX_TABLES:
+            raise ValueError(f"more than {_MAX_TABLES:,} entries")
+        return range(tables)
+
+    def spend(self, length: int) -> None:
+        """So many bytes of names and numbers; twice the file, for some writers let tables share them."""
         self.spent += length
-        if self.spent > self.size:
+        if self.spent > 2 * self.size:
             raise ValueError("it counts more entries than it has bytes")
-        return length
 
     def numbers(self, vector: Any) -> list[Any]:
         """A vector of numbers as the generated reader gives it: an array, or 0 where it is absent."""
         if isinstance(vector, int):
             return []
-        self.count(4 * len(vector))
+        self.spend(4 * len(vector))
         return list(vector.tolist())
 
     def buffer_bytes(self, index: int) -> int:
@@ -92,13 +101,13 @@ class _Names:
 
 
 def _read(file: _File, names: _Names) -> Audit:
-    codes = [_code(file.model.OperatorCodes(index), names) for index in range(file.count(file.model.OperatorCodesLength()))]
-    graphs = [file.model.Subgraphs(index) for index in range(file.count(file.model.SubgraphsLength()))]
+    codes = [_code(file.model.OperatorCodes(index), names) for index in file.count(file.model.OperatorCodesLength())]
+    graphs = [file.model.Subgraphs(index) for index in file.count(file.model.SubgraphsLength())]
     operators: list[list[Operator]] = []
     tensors: list[list[_Tensor]] = []
     rescales = 0
     for graph in graphs:
-        tensors.append([_tensor(file, graph.Tensors(index), names) for index in range(file.count(graph.TensorsLength()))])
+        tensors.append([_tensor(file, graph.Tensors(index), names) for index in file.count(graph.TensorsLength())])
         found, moved = _operators(file, graph, codes, tensors[-1])
         operators.append(found)
         rescales += moved
@@ -134,7 +143,7 @@ def _tensor(file: _File, tensor: Any, names: _Names) -> _Tensor:
         raise ValueError(f"a tensor of {len(shape)} dimensions")
     quantization = tensor.Quantization()
     name = tensor.Name()
-    file.count(len(name or b""))
+    file.spend(len(name or b""))
     return _Tensor(
         name=_text(name),
         shape=tuple(max(1, size) for size in shape),
@@ -154,7 +163,7 @@ def _operators(file: _File, graph: Any, codes: list[tuple[str, int, bool]], tens
     """The operators of one graph, and how many of them only rescale int8 to int8."""
     found, rescales = [], 0
     origin: dict[int, _Tensor] = {}  # of constants that are only unpacked into floats: what the file holds
-    for index in range(file.count(graph.OperatorsLength())):
+    for index in file.count(graph.OperatorsLength()):
         operator = graph.Operators(index)
         kind, version, custom = codes[operator.OpcodeIndex()]
         inputs = [at for at in file.numbers(operator.InputsAsNumpy()) if at >= 0]
@@ -226,7 +235,7 @@ def _product(sizes: tuple[int, ...]) -> int:
 
 def _min_runtime_version(file: _File) -> str | None:
     """What the converter wrote down as the oldest runtime that loads the file."""
-    for index in range(file.count(file.model.MetadataLength())):
+    for index in file.count(file.model.MetadataLength()):
         entry = file.model.Metadata(index)
         if entry.Name() == b"min_runtime_version":
             data = file.model.Buffers(entry.Buffer()).DataAsNumpy()

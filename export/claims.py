@@ -21,6 +21,7 @@ _CLAIMS = {
 }
 
 _MEANING = {
+    "int8 inside, float ends": "int8 inside with float ends",
     "dynamic-range": "dynamic-range (int8 weights, float activations)",
     "mixed": "mixed (part int8, part float)",
     "int16x8": "int16x8 (int16 activations, int8 weights)",

@@ -31,6 +31,7 @@ class Sources:
     softmax: bool  # whether artifacts answer with probabilities rather than logits
     trained: Trained | None  # None when no format asked for it, or when the network cannot be quantized
     why_not_trained: str = ""
+    mixed: bytes | None = None  # what the search for mixed precision came to
 
     @property
     def qat(self) -> Trained:
@@ -76,6 +77,12 @@ def _tflite_int16x8(sources: Sources) -> bytes:
     return to_tflite.convert_int16x8(sources.folded, sources.calibration, softmax=sources.softmax)
 
 
+def _tflite_mixed(sources: Sources) -> bytes:
+    if sources.mixed is None:
+        raise ModelError("No mixed-precision file was searched for: run `edgeproof export tflite --mixed`.")
+    return sources.mixed
+
+
 def _onnx_float32(sources: Sources) -> bytes:
     from export import to_onnx
 
@@ -96,9 +103,10 @@ class Format:
     name: str
     family: str  # "tflite" or "onnx"
     source: str  # FOLDED or QAT
-    is_int8: bool  # promises that every operator is int8
-    usual: bool  # exported when a family is asked for without naming formats
     convert: Callable[[Sources], bytes]
+    is_int8: bool = False  # promises that every operator is int8
+    usual: bool = False  # exported when a family is asked for without naming formats
+    searched: bool = False  # found by a search that takes minutes: only exported when it is named
 
     @property
     def kind(self) -> str:
@@ -118,14 +126,15 @@ class Format:
 FORMATS: dict[str, Format] = {
     format.name: format
     for format in (
-        Format("tflite-float32", "tflite", FOLDED, False, True, _tflite_float32),
-        Format("tflite-float16", "tflite", FOLDED, False, False, _tflite_float16),
-        Format("tflite-dynamic", "tflite", FOLDED, False, False, _tflite_dynamic),
-        Format("tflite-int8", "tflite", QAT, True, True, _tflite_int8),
-        Format("tflite-int8-ptq", "tflite", FOLDED, True, False, _tflite_int8_ptq),
-        Format("tflite-int16x8", "tflite", FOLDED, False, False, _tflite_int16x8),
-        Format("onnx-float32", "onnx", FOLDED, False, True, _onnx_float32),
-        Format("onnx-int8", "onnx", QAT, True, True, _onnx_int8),
+        Format("tflite-float32", "tflite", FOLDED, _tflite_float32, usual=True),
+        Format("tflite-float16", "tflite", FOLDED, _tflite_float16),
+        Format("tflite-dynamic", "tflite", FOLDED, _tflite_dynamic),
+        Format("tflite-int8", "tflite", QAT, _tflite_int8, is_int8=True, usual=True),
+        Format("tflite-int8-ptq", "tflite", FOLDED, _tflite_int8_ptq, is_int8=True),
+        Format("tflite-int16x8", "tflite", FOLDED, _tflite_int16x8),
+        Format("tflite-mixed", "tflite", QAT, _tflite_mixed, searched=True),
+        Format("onnx-float32", "onnx", FOLDED, _onnx_float32, usual=True),
+        Format("onnx-int8", "onnx", QAT, _onnx_int8, is_int8=True, usual=True),
     )
 }
 
@@ -139,7 +148,9 @@ def usual_formats() -> list[Format]:
 
 
 def choose_formats(family: str = "all", kinds: Sequence[str] = ()) -> list[Format]:
-    """The usual formats of a family, every one for "all", or one by its full name; exactly those of `kinds` ("int8", "float16") if any are given.
+    """The usual formats of a family, every one that needs no search for "all", or one by its full name.
+
+    With `kinds` ("int8", "float16"), exactly those of them.
 
     Raises InputError with the nearest name for a family that does not exist, and for a kind that the family lacks.
     """
@@ -151,4 +162,6 @@ def choose_formats(family: str = "all", kinds: Sequence[str] = ()) -> list[Forma
             raise InputError(f"There is no {family} format {kind!r}. Known: {', '.join(format.kind for format in able)}.")
     if kinds:
         return [format for format in able if format.kind in kinds]
+    if family == "all":
+        return [format for format in able if not format.searched]
     return [format for format in able if format.usual] if family in FAMILIES else able

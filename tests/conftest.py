@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -14,7 +15,9 @@ import pytest
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from edgeproof.console import Console
 from tests.pipelines import digits_run, twin_folder, twin_run  # noqa: F401 - fixtures for all
+from tests.reporting import tiny_judged  # noqa: F401
 
 # The same examples each time, and none refused for a slow moment of the machine.
 hypothesis.settings.register_profile("edgeproof", derandomize=True, deadline=None)
@@ -40,6 +43,21 @@ def tiny_artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {path.stem.removeprefix("tiny-"): path for path in sorted(folder.iterdir())}
 
 
+@pytest.fixture
+def new_console() -> Iterator[Callable[..., Console]]:
+    """Makes consoles on the descriptors as they are now, and closes their files."""
+    made: list[Console] = []
+
+    def make(**options: bool) -> Console:
+        made.append(Console(**options))
+        return made[-1]
+
+    yield make
+    for console in made:
+        console._out.file.close()
+        console._err.file.close()
+
+
 def make_tiny_images(count: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     steps = np.arange(8.0) - 3.5
@@ -55,7 +73,7 @@ def export_tiny(folder: str) -> None:
     from edge_runtime.metadata import ModelMetadata
     from edge_runtime.preprocess import Preprocessing
     from export import embed
-    from export.formats import FORMATS, Sources, Trained
+    from export.formats import Sources, Trained, choose_formats
     from train import fold, qat
 
     tf_keras.utils.set_random_seed(0)
@@ -68,7 +86,7 @@ def export_tiny(folder: str) -> None:
     trained = qat.quantize_aware(folded, images, contract)
     trained_facts = Trained(trained, qat.float_twin(trained, folded), qat.activation_ranges(trained))
     sources = Sources(folded, contract.normalize(images), softmax=False, trained=trained_facts)
-    for format in FORMATS.values():
+    for format in choose_formats():
         add = embed.embed_tflite if format.family == "tflite" else embed.embed_onnx
         metadata = ModelMetadata(name="tiny", format=format.name, class_names=("a", "b", "c"), preprocessing=contract)
         (Path(folder) / f"tiny-{format.name}{format.suffix}").write_bytes(add(format.convert(sources), metadata))

@@ -70,7 +70,7 @@ def test_too_few_images_are_inconclusive_and_the_reason_says_how_many_would_do()
     report = judged([export(answering(LABELS[:500]))], reference(n=500))
     assert (report.verdict, report.rows[0].verdict) == ("INCONCLUSIVE", "INCONCLUSIVE")
     (needed,) = re.findall(r"about ([\d,]+) images would decide", report.rows[0].reason)
-    assert 1080 <= int(needed.replace(",", "")) <= 1100  # without flips 1,080 certify 0.25 pp
+    assert 1080 < int(needed.replace(",", "")) < 10_000  # 1,080 certify 0.25 pp, if none of them flips
 
 
 def test_broken_and_fixed_are_counted_apart() -> None:
@@ -180,7 +180,7 @@ def test_junit_and_markdown_say_the_same_verdicts() -> None:
     report = mixed_report()
     verdicts = [row["verdict"] for row in report["rows"]]
     assert verdicts == ["PASS", "FAIL", "INCONCLUSIVE", "UNSUPPORTED", "FAIL"]
-    suite = ElementTree.fromstring(junit_xml(report).encode())
+    (suite,) = ElementTree.fromstring(junit_xml(report).encode())
     told = [(case[0].tag, case[0].attrib["message"].split(":")[0]) if len(case) else ("", "PASS") for case in suite]
     assert told == list(zip(["", "failure", "failure", "skipped", "skipped"], verdicts, strict=True)), "what does not gate fails no build"
     assert (suite.attrib["tests"], suite.attrib["failures"], suite.attrib["skipped"]) == ("5", "2", "2")

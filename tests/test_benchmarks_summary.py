@@ -12,7 +12,15 @@ from benchmarks.reports.summary import Recommendation, SummaryRow, recommend
 def row(artifact: str, runtime: str, verdict: str, *, size: int, gates: bool = True) -> SummaryRow:
     drop = (0.05, 0.12) if verdict in ("PASS", "INCONCLUSIVE") else (None, None)
     measured = {"p50_us": 20.0, "p99_us": 30.0, "ratio": 0.5, "ratio_low": 0.4, "ratio_high": 0.6}
-    facts: dict[str, Any] = {"artifact": artifact, "format": artifact, "runtime": runtime, "target": "local", "bytes": size, "accuracy": 0.99}
+    facts: dict[str, Any] = {
+        "artifact": artifact,
+        "format": artifact,
+        "subject": artifact,
+        "runtime": runtime,
+        "kernels": "default",
+        "target": "local",
+    }
+    facts |= {"bytes": size, "accuracy": 0.99}
     return SummaryRow(**facts, **measured, drop_pp=drop[0], drop_upper_pp=drop[1], gates=gates, verdict=verdict, reason="", delegate="XNNPACK")
 
 
@@ -26,6 +34,12 @@ def test_the_smallest_that_passed_is_recommended_with_its_worst_bound() -> None:
     assert found.artifact == "small"
     for part in ("20.0 KB", "at most 0.12 at 95 %", "100% of MACs int8", "a and b", "20 µs"):
         assert part in found.sentence
+
+
+def test_a_stranger_whose_file_was_not_audited_is_recommended_like_any_other() -> None:
+    found = recommend([row("small", "a", "PASS", size=20_000)], {"artifacts": {"small": {}}}, 0.25)
+    assert found.artifact == "small"
+    assert "MACs" not in found.sentence
 
 
 @pytest.mark.parametrize("verdict", ["FAIL", "INCONCLUSIVE", "UNSUPPORTED"])

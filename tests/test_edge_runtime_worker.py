@@ -215,3 +215,12 @@ def test_tolerance_follows_what_each_runtime_and_kernels_showed() -> None:
     alike, wider = (golden.tolerated("a-tflite-int8.tflite", "ai-edge-litert", kernels) for kernels in ("default", "reference"))
     assert (alike, wider) == (pytest.approx(3 / 255), pytest.approx(3 / 255 + 2 * 4 / 200))
     assert golden.tolerated("a-tflite-int8.tflite", "another", "default") == wider
+
+
+def test_a_worker_that_stays_silent_is_ended() -> None:
+    command = (sys.executable, "-c", "import time; time.sleep(60)")
+    with (
+        pytest.raises(RuntimeProblem, match="did not answer within 0.3 s"),
+        Worker({"job": "predict", "runtime": "any"}, command, patience=0.3) as worker,
+    ):
+        worker.receive()

@@ -16,6 +16,8 @@ from edgeproof.stages.checking import FileCheck, check_file
 from export.claims import claimed, percent
 from export.requirements import REQUIREMENTS
 from tests.pipelines import Run, run
+from tests.test_export_audit import onnx_layer
+from tests.test_export_support import declaring
 
 ROOT = Path(__file__).parent.parent
 REPRESENTATIVE = "remedy: convert it with a representative dataset"
@@ -78,7 +80,7 @@ def test_int8_with_float_ends_is_a_state_of_its_own(strangers: Path) -> None:
     assert (found.audit.is_int8_inside, found.audit.is_int8) == (True, False)
     assert found.audit.float_islands == []
     assert found.audit.int8_macs_share == found.audit.int8_weights_share == 1.0
-    assert found.verdict.startswith("Named int8, but is int8 inside, float ends: 100 % of MACs int8, float32 in, float32 out; remedy: set the")
+    assert found.verdict.startswith("Named int8, but is int8 inside with float ends: 100 % of MACs int8, float32 in, float32 out; remedy: set the")
     assert found.unmet == {"int8": "it is int8 inside, float ends", "int8-io": "it takes float32 and gives float32"}
 
 
@@ -111,6 +113,20 @@ def test_what_it_foretells_is_what_the_runtimes_do(strangers: Path, name: str) -
     assert {runtime: answer.loads for runtime, answer in foretold.support.items()} == {
         runtime: outcome == "opened and ran" for runtime, outcome in tried.tried.items()
     }
+
+
+def test_what_opens_but_is_no_classifier_of_pictures_loads_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "planes.onnx").write_bytes(onnx_layer("Conv", [1, 4, 8, 8], [6, 4, 3, 3]))
+    found = check_file(tmp_path / "planes.onnx", ["onnxruntime"], try_it=True)
+    assert found.tried["onnxruntime"].startswith("opened, not run: Expected an image classifier")
+    assert found.unmet == {}
+
+
+def test_a_file_that_fails_when_tried_does_not_meet_the_requirement(tmp_path: Path) -> None:
+    (tmp_path / "empty.tflite").write_bytes(declaring("CUSTOM", 1, "Mfcc"))
+    assert check_file(tmp_path / "empty.tflite", ["ai-edge-litert"]).unmet == {}, "the operator is registered"
+    tried = check_file(tmp_path / "empty.tflite", ["ai-edge-litert"], try_it=True)
+    assert tried.unmet["ai-edge-litert"].startswith("tried here, failed: "), "but nothing that it can run was asked of it"
 
 
 @pytest.mark.parametrize(
@@ -217,7 +233,7 @@ for name in ("tensorflow", "tf_keras", "keras", "tensorflow_model_optimization",
     sys.modules[name] = None
 from edgeproof.cli import main
 code = main(sys.argv[1:])
-loaded = {name.split(".")[0] for name in sys.modules} & {"onnxruntime", "onnx", "scipy", "altair", "tflite_runtime"}
+loaded = {name for name in ("altair", "onnxruntime", "scipy", "tflite_runtime") if name in sys.modules}
 print("code", code, *sorted(loaded))
 """
 

@@ -102,7 +102,7 @@ def test_latency_is_measured_for_all_in_equal_rounds(digits_run: Run) -> None:
 
 
 def test_junit_has_one_case_a_row(digits_run: Run) -> None:
-    suite = ElementTree.fromstring((digits_run.workspace / "parity.junit.xml").read_text())
+    (suite,) = ElementTree.fromstring((digits_run.workspace / "parity.junit.xml").read_text())
     assert len(suite.findall("testcase")) == len(PAIRS)
     assert suite.get("failures") == "0"
 

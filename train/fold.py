@@ -28,7 +28,7 @@ TOLERANCE = 1e-4  # of the output range; float32 rounding of the seed network gi
 
 _LEAST_DEVIATION = 1e-7  # Keras's epsilon: what Normalization divides by at least
 
-_TRAINING_ONLY = (
+TRAINING_ONLY = (
     "Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "ActivityRegularization",
     "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomContrast", "RandomBrightness",
 )  # fmt: skip
@@ -36,7 +36,7 @@ _TRAINING_ONLY = (
 _COMMUTES = ("Flatten", "AveragePooling2D", "GlobalAveragePooling2D")
 _COMMUTES_IF_POSITIVE = ("MaxPooling2D", "GlobalMaxPooling2D")
 _SCALINGS = ("Rescaling", "Normalization")
-_BEFORE_SCALING = (*_TRAINING_ONLY, "InputLayer", "Reshape", "Resizing", "CenterCrop", "RandomCrop", "Cropping2D", "ZeroPadding2D")
+_BEFORE_SCALING = (*TRAINING_ONLY, "InputLayer", "Reshape", "Resizing", "CenterCrop", "RandomCrop", "Cropping2D", "ZeroPadding2D")
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def scales_pixels_itself(model: Any) -> bool:
 
 
 def _is_identity(node: Node) -> bool:
-    return node.kind in _TRAINING_ONLY or (node.kind == "Activation" and node.config["activation"] == "linear")
+    return node.kind in TRAINING_ONLY or (node.kind == "Activation" and node.config["activation"] == "linear")
 
 
 def _strip_softmax(graph: Graph) -> None:

@@ -2,36 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from benchmarks.reports.layers import Diagnosis, diagnoses
+from benchmarks.reports.summary import main_hops
+from benchmarks.reports.wording import FIGURES, figures, labels, percent, reasons
+
+_HEAD = ("artifact", "runtime", "kernels", *FIGURES, "verdict")
+_LEFT = {"artifact", "runtime", "kernels", "verdict", "hop", "layer", ""}
 
 
 def parity_markdown(parity: Mapping[str, Any]) -> str:
-    """The fields of `parity.json` as Markdown."""
-    baseline = parity["baseline"]
-    lines = [
-        f"## Parity: {parity['verdict']}",
-        "",
-        f"Baseline {baseline['accuracy']:.2%} on {baseline['images']:,} validation images; margin {parity['margin_pp']:g} pp.",
-        "",
-        "| artifact | runtime | target | accuracy | drop | at most (95 %) | broken | fixed | verdict |",
-        "|---|---|---|--:|--:|--:|--:|--:|---|",
+    """The fields of `parity.json` as Markdown: what gates first, the rest folded away."""
+    baseline, rows = parity["baseline"], parity["rows"]
+    diagnostic = [row for row in rows if not row["gates"]]
+    blocks = [
+        [f"## Parity: {parity['verdict']}"],
+        [f"Baseline {percent(baseline['accuracy'])} on {baseline['images']:,} validation images; margin {parity['margin_pp']:g} pp."],
+        _table(_HEAD, [_row(row) for row in rows if row["gates"]]),
+        [f"- {_text(line)}" for line in reasons(parity)],
+        *(_diagnosis(entry, rows[entry.row]) for entry in diagnoses(parity) if rows[entry.row]["gates"]),
+        _table(("hop", "drop, pp (95 %)", "broken", "fixed", "verdict"), _hops(parity)),
     ]
-    lines += [_row(row) for row in parity["rows"]]
-    lines += ["", "| hop | drop | at most (95 %) | broken | fixed | verdict |", "|---|--:|--:|--:|--:|---|"]
-    lines += [_hop(hop, parity) for hop in parity["hops"]]
-    notes = [f"- {row['artifact']} on {row['runtime']}: {row['reason']}" for row in parity["rows"] if row["verdict"] != "PASS"]
-    return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
+    if diagnostic:
+        title = f"{len(diagnostic)} diagnostic {'row' if len(diagnostic) == 1 else 'rows'}, which decide nothing"
+        blocks.append(_folded(title, _table(_HEAD, [_row(row) for row in diagnostic])))
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
-def _row(row: Mapping[str, Any]) -> str:
-    name = f"| {row['artifact']} | {row['runtime']} {row['runtime_version']} | {row['target']} "
-    if row["accuracy"] is None:
-        return f"{name}| | | | | | {row['verdict']} |"
-    figures = f"{row['accuracy']:.2%} | {row['drop_pp']:.2f} pp | {row['drop_upper_pp']:.2f} pp | {row['broken']} | {row['fixed']}"
-    return f"{name}| {figures} | {row['verdict']} |"
+def _row(row: Mapping[str, Any]) -> Sequence[str]:
+    target = "" if row["target"] == "local" else f" at {row['target']}"
+    runtime = f"{row['runtime']} {row['runtime_version']}".rstrip() + target
+    return row["artifact"], runtime, row["kernels"], *figures(row), row["verdict"]
 
 
-def _hop(hop: Mapping[str, Any], parity: Mapping[str, Any]) -> str:
-    to = hop["to"] if hop["row"] is None else f"{hop['to']} on {parity['rows'][hop['row']]['runtime']}"
-    return f"| {hop['from']} → {to} | {hop['drop_pp']:.2f} pp | {hop['drop_upper_pp']:.2f} pp | {hop['broken']} | {hop['fixed']} | {hop['verdict']} |"
+def _hops(parity: Mapping[str, Any]) -> list[Sequence[str]]:
+    names = labels(parity)
+    lines: list[Sequence[str]] = []
+    for hop in main_hops(parity):
+        to = hop["to"] if hop["row"] is None else names[hop["row"]]
+        bound = f"{hop['drop_pp'] + 0.0:.2f} (≤ {hop['drop_upper_pp']:.2f})"
+        lines.append((f"{hop['from']} → {to}", bound, str(hop["broken"]), str(hop["fixed"]), hop["verdict"]))
+    return lines
+
+
+def _diagnosis(entry: Diagnosis, row: Mapping[str, Any]) -> list[str]:
+    """The layers of a failing row, the suspect marked; its sentence, where the row's reason does not already end with it."""
+    told = [] if not entry.sentence or entry.sentence in row["reason"] else [f"{_text(entry.label)}: {_text(entry.sentence)}", ""]
+    if not entry.layers:
+        return told[:1]
+    head = ("layer", "signal to noise", "fall", "saturated", "")
+    table = _table(head, [(*layer.cells, "**← suspect**" if layer.suspect else "") for layer in entry.layers])
+    return [*told, *_folded(f"Layers of {_text(entry.label)}", table)]
+
+
+def _folded(title: str, table: list[str]) -> list[str]:
+    return ["<details>", f"<summary>{title}</summary>", "", *table, "", "</details>"]  # GitHub wants the blank lines
+
+
+def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
+    rule = ["---" if name in _LEFT else "--:" for name in head]
+    return [f"| {' | '.join(head)} |", f"|{'|'.join(rule)}|", *(f"| {' | '.join(map(_text, cells))} |" for cells in lines)]
+
+
+def _text(text: str) -> str:
+    """File names and interpreters' messages may hold what Markdown would take for its own."""
+    return " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")

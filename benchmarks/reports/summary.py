@@ -1,4 +1,7 @@
-"""One line an artifact and runtime: what it costs and what it proves. The terminal, the README and the dashboard show these rows."""
+"""One line an artifact and runtime: what it costs and what it proves. The terminal, the README and the dashboard show these rows.
+
+Other kernels than the default ones are judged too; they get a line here only where they stand in the way.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.parity import PASS
+from benchmarks.parity import FAIL, PASS, UNSUPPORTED
+from benchmarks.reports.wording import subjects
 from benchmarks.results import LatencyResult, LatencyRow
 
 
@@ -16,7 +20,9 @@ class SummaryRow:
 
     artifact: str
     format: str
+    subject: str  # what tables call it: the format, or the file name where several have the same format
     runtime: str
+    kernels: str
     target: str
     bytes: int
     accuracy: float | None
@@ -35,18 +41,20 @@ class SummaryRow:
 
 def summarize(parity: Mapping[str, Any], manifest: Mapping[str, Any], latencies: Sequence[LatencyResult]) -> list[SummaryRow]:
     """Join `parity.json`, the manifest and the newest latency result (they come newest first) that timed this very file on this runtime."""
-    rows = []
+    rows, called = [], subjects(parity["rows"])
     for row in parity["rows"]:
         artifact = manifest["artifacts"].get(row["artifact"])
-        if artifact is None or (row["kernels"] != "default" and (row["verdict"] == PASS or not row["gates"])):
-            continue  # other kernels are worth a line when they stand in the way
-        latency, timed = _newest(latencies, row["artifact"], row["runtime"], row["sha256"])
+        if artifact is None or not _worth_a_line(row):
+            continue
+        latency, timed = _newest(latencies, row)
         ratio = latency.ratio(timed, f"{artifact['format'].split('-')[0]}-float32") if latency and timed else None
         rows.append(
             SummaryRow(
                 artifact=row["artifact"],
                 format=row["format"],
+                subject=called[row["artifact"]],
                 runtime=row["runtime"],
+                kernels=row["kernels"],
                 target=row["target"],
                 bytes=artifact["bytes"],
                 accuracy=row["accuracy"],
@@ -66,12 +74,41 @@ def summarize(parity: Mapping[str, Any], manifest: Mapping[str, Any], latencies:
     return rows
 
 
-def _newest(latencies: Sequence[LatencyResult], artifact: str, runtime: str, sha256: str) -> tuple[LatencyResult | None, LatencyRow | None]:
+def _worth_a_line(row: Mapping[str, Any]) -> bool:
+    return bool(row["kernels"] == "default" or (row["gates"] and row["verdict"] != PASS))
+
+
+def _newest(latencies: Sequence[LatencyResult], row: Mapping[str, Any]) -> tuple[LatencyResult | None, LatencyRow | None]:
+    """The newest measurement of this file there; only the default kernels are timed."""
     for latency in latencies:
-        timed = latency.find(artifact, runtime)
-        if timed is not None and timed.fields["sha256"] == sha256:
+        timed = latency.find(row["artifact"], row["runtime"]) if row["kernels"] == "default" and latency.target == row["target"] else None
+        if timed is not None and timed.fields["sha256"] == row["sha256"]:
             return latency, timed
     return None, None
+
+
+def other_rows(parity: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The rows of `parity.json` that the result table leaves out."""
+    return [row for row in parity["rows"] if not _worth_a_line(row)]
+
+
+def others_sentence(parity: Mapping[str, Any]) -> str | None:
+    """What those rows say: "24 more rows (builtin and reference kernels): 12 PASS, 12 diagnostic". None when there are none."""
+    rows = other_rows(parity)
+    if not rows:
+        return None
+    passed = sum(row["gates"] for row in rows)  # one that gates and does not pass is in the table
+    diagnostic = [row["verdict"] for row in rows if not row["gates"]]
+    bad = ", ".join(f"{diagnostic.count(verdict)} {verdict}" for verdict in (FAIL, UNSUPPORTED) if verdict in diagnostic)
+    said = [f"{passed} {PASS}"] if passed else []
+    said += [f"{len(diagnostic)} diagnostic" + (f" ({bad})" if bad else "")] if diagnostic else []
+    kernels = " and ".join(sorted({row["kernels"] for row in rows}))
+    return f"{len(rows)} more {'row' if len(rows) == 1 else 'rows'} ({kernels} kernels): {', '.join(said)}"
+
+
+def main_hops(parity: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The hops between the stages, and those to the rows of the result table."""
+    return [hop for hop in parity["hops"] if hop["row"] is None or _worth_a_line(parity["rows"][hop["row"]])]
 
 
 @dataclass(frozen=True)
@@ -93,11 +130,11 @@ def recommend(rows: Sequence[SummaryRow], manifest: Mapping[str, Any], margin_pp
         return Recommendation(None, f"Ship none of them yet: no artifact is proved to drop by at most {margin_pp:g} pp on every runtime.")
     ran = min(candidates, key=lambda ran: ran[0].bytes)
     worst = max(ran, key=lambda row: row.drop_upper_pp or 0.0)
-    audit = manifest["artifacts"][worst.artifact]["audit"]
+    int8_share = (manifest["artifacts"][worst.artifact].get("audit") or {}).get("int8_macs_share")
     parts = [f"{worst.bytes / 1000:.1f} KB", f"drop {worst.drop_pp:.2f} pp (at most {worst.drop_upper_pp:.2f} at 95 %)"]
-    if audit["int8_macs_share"]:
-        parts.append(f"{audit['int8_macs_share']:.0%} of MACs int8")
-    parts.append("loads on " + " and ".join(row.runtime for row in ran))
+    if int8_share:
+        parts.append(f"{int8_share:.0%} of MACs int8")
+    parts.append("loads on " + " and ".join(dict.fromkeys(row.runtime for row in ran)))
     fastest = min((row for row in ran if row.p50_us), key=lambda row: row.p50_us or 0.0, default=None)
     if fastest is not None:
         parts.append(f"{fastest.p50_us:.0f} µs an image on this machine with {fastest.runtime}")

@@ -1,11 +1,12 @@
-"""The result table for a terminal."""
+"""The tables for a terminal: results, verdicts, latencies."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.reports.summary import SummaryRow
+from benchmarks.reports.wording import FIGURES, drop, figures, percent, subjects, verdict, where
 from benchmarks.results import LatencyResult
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 _COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "UNSUPPORTED": "dim"}
 COLUMNS = ("format", "size", "accuracy", "drop, pp (95 %)", "verdict", "runtime", "p50, µs", "p99, µs", "ratio to float32")
+VERDICT_COLUMNS = ("format", "runtime", "kernels", *FIGURES, "verdict")
 
 
 def summary_table(rows: Sequence[SummaryRow]) -> Table:
@@ -32,16 +34,39 @@ def summary_table(rows: Sequence[SummaryRow]) -> Table:
 def summary_cells(row: SummaryRow) -> tuple[str, ...]:
     """The row as text, in the order of COLUMNS; also what the README's table holds."""
     return (
-        row.format,
+        row.subject,
         f"{row.bytes / 1000:.1f} KB",
-        "" if row.accuracy is None else f"{row.accuracy:.2%}".replace("%", " %"),
-        "" if row.drop_pp is None else f"{row.drop_pp + 0.0:.2f} (≤ {row.drop_upper_pp:.2f})",
+        percent(row.accuracy),
+        drop(vars(row)),
         row.verdict,
-        row.runtime,
+        where(vars(row)),
         "" if row.p50_us is None else f"{row.p50_us:.1f}",
         "" if row.p99_us is None else f"{row.p99_us:.1f}",
         "" if row.ratio is None else f"{row.ratio:.2f} ({row.ratio_low:.2f}–{row.ratio_high:.2f})",
     )
+
+
+def verdict_table(parity: Mapping[str, Any]) -> Table:
+    """One line a row of `parity.json`, grouped by artifact and runtime; what decides nothing is marked, and dimmed."""
+    from rich.table import Table
+
+    table = Table(*VERDICT_COLUMNS, box=None, pad_edge=False, header_style="bold")
+    for index in range(3, len(VERDICT_COLUMNS) - 1):
+        table.columns[index].justify = "right"
+    former: tuple[str, str] | None = None
+    for cells, row in zip(verdict_cells(parity), parity["rows"], strict=True):
+        names = (cells[0] if former is None or former[0] != cells[0] else "", cells[1] if former != cells[:2] else "")
+        coloured = f"[{_COLOURS[row['verdict']]}]{cells[-1]}[/]" if row["gates"] else cells[-1]
+        table.add_row(*names, *cells[2:-1], coloured, style="" if row["gates"] else "dim")
+        former = cells[0], cells[1]
+    return table
+
+
+def verdict_cells(parity: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Every row as text, in the order of VERDICT_COLUMNS."""
+    names = subjects(parity["rows"])
+    places = [where({**row, "kernels": "default"}) for row in parity["rows"]]
+    return [(names[row["artifact"]], place, row["kernels"], *figures(row), verdict(row)) for place, row in zip(places, parity["rows"], strict=True)]
 
 
 def _microseconds(value: float | None) -> str:

@@ -126,6 +126,10 @@ def export(
     float16: Annotated[bool, typer.Option("--float16", help="Weights in float16.")] = False,
     dynamic: Annotated[bool, typer.Option("--dynamic", help="Large weights in int8, computed in float.")] = False,
     int16x8: Annotated[bool, typer.Option("--int16x8", help="Activations int16, weights int8: slow, for diagnosis.")] = False,
+    mixed: Annotated[
+        bool, typer.Option("--mixed", help="Int8 but for the fewest layers that keep the drop within --max-drop; takes minutes.")
+    ] = False,
+    max_drop: MarginOption = 0.25,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     model: ModelOption = None,
     data: DataOption = None,
@@ -140,17 +144,19 @@ def export(
     from edgeproof.stages.exporting import export_formats
     from export.formats import choose_formats
 
-    flags = {"int8": int8, "int8-ptq": int8_ptq, "float32": float32, "float16": float16, "dynamic": dynamic, "int16x8": int16x8}
+    flags = {"int8": int8, "int8-ptq": int8_ptq, "float32": float32, "float16": float16, "dynamic": dynamic, "int16x8": int16x8, "mixed": mixed}
     formats = choose_formats(family, [kind for kind, wanted in flags.items() if wanted])
     refuse_without_model(model, data=data, preprocess=preprocess, logits=logits, epochs=epochs, seed=seed)
     place, console = open_workspace(workspace, as_json, verbose)
     if model is not None:
         _prepare(place, console, model, data, preprocess, logits, epochs, seed, formats)
-    exported = export_formats(place, console, formats)
+    exported = export_formats(place, console, formats, max_drop)
     console.give(exported)
     for name, facts in exported["artifacts"].items():
         share, runtimes = facts["audit"]["int8_weights_share"] or 0, " and ".join(facts["tried"])
         console.show(f"{place / 'artifacts' / name}: {facts['bytes'] / 1000:.1f} KB, {share:.0%} of weights int8, tried on {runtimes}.")
+        for runtime, reason in facts["refused"].items():
+            console.show(f"  will not load on {runtime}: {reason}")
     for name, reason in exported["failed"].items():
         console.show(f"{name} failed: {reason}")
     console.show(f"Next: edgeproof parity{place.option}")

@@ -9,25 +9,41 @@ if TYPE_CHECKING:
     from edgeproof.workspace import Workspace
 
 
-def show_summary(
-    place: Workspace, console: Console, *, verdict: str, seconds: float | None = None, failed: dict[str, str] | None = None, give: bool = True
-) -> None:
+def show_summary(place: Workspace, console: Console, *, verdict: str, seconds: float, failed: dict[str, str]) -> None:
+    """What a whole run came to: one line an artifact and runtime, with its cost, and one line about all other kernels."""
+    from benchmarks.reports.summary import others_sentence
     from benchmarks.reports.terminal import summary_table
+    from benchmarks.reports.wording import reasons
     from edgeproof.stages.showing import summary
 
     rows, recommendation = summary(place, console)
-    if give:
-        fields = {"verdict": verdict, "seconds": seconds, "ship": recommendation.artifact, "why": recommendation.sentence, "failed": failed or {}}
-        console.give({**fields, "rows": [vars(row) for row in rows], "workspace": str(place.path)})
+    fields = {"verdict": verdict, "seconds": seconds, "ship": recommendation.artifact, "why": recommendation.sentence, "failed": failed}
+    console.give({**fields, "rows": [vars(row) for row in rows], "workspace": str(place.path)})
+    parity = place.read_json("parity.json")
     console.show("")
     console.show(summary_table(rows))
-    for row in rows:
-        if row.verdict != "PASS":
-            console.show(f"{row.format} on {row.runtime}: {row.verdict}: {row.reason}")
-    for name, reason in (failed or {}).items():
+    if others := others_sentence(parity):
+        console.show(f"{others}; {place / 'parity.md'} lists them.")
+    for line in reasons(parity):
+        console.show(line)
+    for name, reason in failed.items():
         console.show(f"{name} failed: {reason}")
-    took = f" in {seconds:.0f} s" if seconds else ""
-    console.show(f"\nParity: {verdict}{took}. {recommendation.sentence}")
+    console.show(f"\nParity: {verdict} in {seconds:.0f} s. {recommendation.sentence}")
+
+
+def show_verdicts(place: Workspace, console: Console) -> None:
+    """What `parity.json` says: one line a row of the full matrix, why what gates does not pass, and which file to ship."""
+    from benchmarks.reports.terminal import verdict_table
+    from benchmarks.reports.wording import reasons
+    from edgeproof.stages.showing import summary
+
+    parity = place.read_json("parity.json")
+    _, recommendation = summary(place, console)
+    console.show("")
+    console.show(verdict_table(parity))
+    for line in reasons(parity):
+        console.show(line)
+    console.show(f"\nParity: {parity['verdict']}. {recommendation.sentence}")
 
 
 def next_commands(place: Workspace, artifact: str | None) -> str:

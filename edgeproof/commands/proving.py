@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgeproof.commands.printing import show_summary
+from edgeproof.commands.printing import show_verdicts
 from edgeproof.options import (
     DEFAULT_WORKSPACE,
     AssumeOption,
@@ -77,7 +77,7 @@ def parity(
 
         build_dashboard(place, console)
     console.give(report.to_dict())
-    show_summary(place, console, verdict=report.verdict, give=False)
+    show_verdicts(place, console)
     if freeze is not None:
         from edgeproof.stages.freezing import freeze as write_frozen
 

@@ -91,7 +91,7 @@ def adopt_baseline(
             "name": model_path.stem,
             "recipe": None,
             "model": {"file": model_path.name, "sha256": file_sha256(model_path)},
-            "output": "logits" if logits else answers(model),
+            "output": "logits" if logits else model_answers(model),
         }
         return _keep(workspace, console, model, dataset, split, contract, facts, None)
 
@@ -103,7 +103,7 @@ def usual_scaling(model: Any) -> str:
     return "raw" if scales_pixels_itself(model) else "unit"
 
 
-def answers(model: Any) -> str:
+def model_answers(model: Any) -> str:
     from train.fit import ends_in_softmax
 
     return "probabilities" if ends_in_softmax(model) else "logits"

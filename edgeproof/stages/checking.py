@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.errors import EdgeproofError, InputError, RuntimeMissingError
+from edge_runtime.errors import EdgeproofError, InputError, RuntimeMissingError, RuntimeProblem, UnsupportedModelError
 from export.audit import Audit, audit
 from export.claims import verdict
 from export.requirements import unmet
 from export.support import Support, support, systems
 
-RAN = "opened and ran"
+RAN, FAILED = "opened and ran", "tried here, failed"
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class FileCheck:
     audit: Audit
     support: Mapping[str, Support]
     unmet: Mapping[str, str]  # requirements that do not hold, with the reason
-    tried: Mapping[str, str] = field(default_factory=dict)  # by runtime, with --try: RAN or what happened
+    tried: Mapping[str, str] = field(default_factory=dict)  # by runtime, with --try: RAN, or what happened instead
 
     @property
     def verdict(self) -> str:
@@ -58,8 +58,8 @@ def check_file(path: Path, requirements: Sequence[str] = (), *, try_it: bool = F
     answers = support(found)
     tried = {runtime: _try(path, found, runtime) for runtime in answers} if try_it else {}
     for runtime, outcome in tried.items():
-        if outcome != RAN and not outcome.startswith("not tried") and answers[runtime].loads:
-            answers[runtime] = Support(False, f"tried here: {outcome}")
+        if outcome.startswith(FAILED) and answers[runtime].loads:
+            answers[runtime] = Support(False, outcome)
     return FileCheck(path, len(content), found, answers, unmet(requirements, found, answers), tried)
 
 
@@ -78,6 +78,10 @@ def _try(path: Path, found: Audit, runtime: str) -> str:
             run_in_subprocess(job, runtime)
         except RuntimeMissingError as error:
             return f"not tried: {error}"
+        except RuntimeProblem as error:
+            # What opens, but is no classifier of pictures to our worker, is nothing that the runtime fails at.
+            opened = isinstance(error, UnsupportedModelError) and "cannot run this model" not in str(error)
+            return f"opened, not run: {error}" if opened else f"{FAILED}: {error}"
         except EdgeproofError as error:
-            return str(error)
+            return f"opened, not run: {error}"
     return RAN

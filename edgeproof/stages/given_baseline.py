@@ -54,7 +54,7 @@ def baseline_sha256(path: Path) -> str | None:
 
 
 def _keras(path: Path, source: str, preprocess: str | None, console: Console) -> Given:
-    from edgeproof.stages.baseline import answers, usual_scaling
+    from edgeproof.stages.baseline import model_answers, usual_scaling
 
     with console.natives_silenced():
         from train.evaluate import predict_probabilities
@@ -72,7 +72,7 @@ def _keras(path: Path, source: str, preprocess: str | None, console: Console) ->
         console.say(f"Pixels reach {path.name} as {scaling}: pixel × {contract.scale:.4g} + {contract.offset:g} (--preprocess says otherwise).")
         with console.progress("Evaluating the baseline") as progress:
             probabilities = predict_probabilities(model, dataset.images, contract, progress)
-        output, parameters = answers(model), int(model.count_params())
+        output, parameters = model_answers(model), int(model.count_params())
     return _given(path, contract, output, parameters, dataset, probabilities)
 
 

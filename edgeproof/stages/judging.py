@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from benchmarks import parity, statistics
 from benchmarks.matrix import Artifact, able_runtimes, cells, collect
@@ -15,6 +16,9 @@ from edge_runtime.errors import InputError, unknown_name
 from edge_runtime.interpreter import RUNTIMES, find_runtime
 from edgeproof.console import Console
 from edgeproof.workspace import Workspace
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _STAGES = ("folded", "qat")
 
@@ -43,9 +47,7 @@ def judge_parity(
 
 def judge_outputs(workspace: Workspace, outputs: Sequence[Outputs], margin_pp: float) -> Report:
     """The verdict on answers that are there, and every report of it."""
-    validation = workspace.read_arrays("validation.npz")
-    stages = {stage: validation[f"{stage}_probabilities"] for stage in _STAGES if f"{stage}_probabilities" in validation}
-    reference = parity.Reference(validation["labels"], validation["baseline_probabilities"], stages)
+    reference = reference_of(workspace.read_arrays("validation.npz"))
     baseline_sha256 = workspace.read_json("training.json")["baseline_sha256"]
     report = parity.judge(reference, outputs, margin_pp=margin_pp, baseline_sha256=baseline_sha256)
     fields = report.to_dict()
@@ -83,6 +85,12 @@ def usual_margin(workspace: Workspace, *, again: bool) -> float:
         return float(workspace.read_json("parity.json")["margin_pp"])
     frozen = workspace.read_json("training.json").get("margin_pp") if workspace.has("training.json") else None
     return float(frozen or parity.DEFAULT_MARGIN_PP)
+
+
+def reference_of(validation: Mapping[str, np.ndarray]) -> parity.Reference:
+    """What `validation.npz` holds of the Keras models, for `parity.judge`."""
+    stages = {stage: validation[f"{stage}_probabilities"] for stage in _STAGES if f"{stage}_probabilities" in validation}
+    return parity.Reference(validation["labels"], validation["baseline_probabilities"], stages)
 
 
 def _known_kernels(names: Sequence[str]) -> Sequence[str]:

@@ -106,7 +106,7 @@ def fine_tune(workspace: Workspace, console: Console, *, epochs: int | None = No
 def why_not_quantizable(workspace: Workspace) -> str | None:
     """The quantizer's objections to the folded model in one sentence; None when it has none."""
     refused = workspace.read_json("folded.json")["not_quantizable"]
-    return f"{len(refused)} layer(s) cannot be quantized: {'; '.join(refused)}." if refused else None
+    return f"{len(refused)} layer(s) cannot be quantized: {'; '.join(refused)}. (tflite-int8-ptq does without this training.)" if refused else None
 
 
 def _layers(model: Any, stage: str, images: np.ndarray, project: Project) -> dict[str, np.ndarray]:

@@ -1,0 +1,93 @@
+"""What edgeproof will make of a user's Keras model, layer by layer, before any data is read or anything is trained."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_runtime.preprocess import Preprocessing
+from edgeproof.console import Console
+from edgeproof.stages.baseline import model_answers, usual_scaling
+from export.formats import FORMATS, QAT, usual_formats
+from train.outlook import LayerOutlook, Outlook, outlook
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_HEADS = {
+    "probabilities": "It ends in softmax: exports keep it and answer with probabilities (--logits leaves it to the runtime).",
+    "logits": "It ends in logits: the runtime applies the softmax.",
+}
+
+
+def check_keras(path: Path, console: Console) -> int:
+    """Print a table of the layers and what `edgeproof run --model` will give. Returns 0 if every format can be made, else 1.
+
+    InputError or ModelError for a file that is no tf_keras classifier, as when it is run.
+    """
+    with console.natives_silenced():
+        from train.model_files import check_head, load_model, model_shape
+
+        model = load_model(path)
+        check_head(model)
+        shape, classes = model_shape(model)
+        contract = Preprocessing.named(usual_scaling(model), shape)
+        found, head = outlook(model), model_answers(model)
+    sentence = closing_sentence(path, found)
+    console.show(layer_table(found.layers))
+    for step in (_input_sentence(contract, usual_scaling(model)), f"{classes} classes. {_HEADS[head]}", sentence):
+        console.show(step)
+    console.give({"file": str(path), "preprocessing": contract.to_dict(), "classes": classes, "output": head, **_fields(found), "sentence": sentence})
+    return 1 if found.objections or found.unfoldable else 0
+
+
+def layer_table(layers: Sequence[LayerOutlook]) -> Table:
+    from rich.table import Table
+
+    table = Table("layer", "kind", "output", "parameters", "folding", "8-bit quantizer", box=None, pad_edge=False, header_style="bold")
+    table.columns[3].justify = "right"
+    for layer in layers:
+        size = "×".join("?" if side is None else str(side) for side in layer.shape)
+        table.add_row(layer.name, layer.kind, size, f"{layer.parameters:,}", layer.folding, layer.quantizer)
+    return table
+
+
+def closing_sentence(path: Path, found: Outlook) -> str:
+    """What a run will give, what not and why, and the remedy."""
+    if found.unfoldable:
+        return f"No format can be made: {found.unfoldable}"
+    run = f"`edgeproof run --model {shlex.quote(str(path))} --data …`"
+    usual = usual_formats()
+    if not found.objections:
+        return f"{run} will export {_listed([format.name for format in usual])}; `edgeproof export all` can make all {len(FORMATS)} formats."
+    made, failing = ([format.name for format in usual if (format.source == QAT) is refused] for refused in (False, True))
+    return (
+        f"{run} will export {_listed(made)}; {_listed(failing)} will fail: {_count(found.objections)} cannot be quantized: "
+        f"{'; '.join(found.objections)}. `edgeproof export tflite --int8-ptq` tries without that quantizer."
+    )
+
+
+def _fields(found: Outlook) -> dict[str, Any]:
+    failing = {name for name, format in FORMATS.items() if found.unfoldable or (found.objections and format.source == QAT)}
+    return {
+        "layers": [asdict(layer) for layer in found.layers],
+        "objections": list(found.objections),
+        "unfoldable": found.unfoldable or None,
+        "formats": {name: name not in failing for name in FORMATS},
+    }
+
+
+def _input_sentence(contract: Preprocessing, scaling: str) -> str:
+    size = "×".join(map(str, contract.shape))
+    return f"Takes {size} pictures; pixels reach it as {scaling}: pixel × {contract.scale:.4g} + {contract.offset:g} (--preprocess says otherwise)."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _count(objections: Sequence[str]) -> str:
+    return "1 layer" if len(objections) == 1 else f"{len(objections)} layers"

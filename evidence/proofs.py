@@ -1,0 +1,64 @@
+"""Every proof there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from evidence import check_alone, error_rates, matrix, onnx_int8, small_sets
+from evidence.findings import Finding, Places
+
+_PARITY = ("benchmarks/**/*.py", "edge_runtime/*.py", "edgeproof/**/*.py")
+_EXPORTED = ("artifacts/manifest.json", "validation.npz")
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One experiment. It is repeated when a file it depends on has changed: `sources` in the clone, `files` in both workspaces."""
+
+    name: str
+    about: str
+    prove: Callable[[Places], list[Finding]]
+    sources: tuple[str, ...]  # glob patterns
+    files: tuple[str, ...] = ()
+
+
+PROOFS: dict[str, Proof] = {
+    proof.name: proof
+    for proof in (
+        Proof(
+            "error-rates",
+            "the verdict's false PASS and FAIL, coverage of its bounds, McNemar",
+            error_rates.prove,
+            ("evidence/error_rates.py", "benchmarks/statistics.py", "benchmarks/parity.py"),
+        ),
+        Proof(
+            "small-sets",
+            "300 images instead of 8,400",
+            small_sets.prove,
+            ("evidence/small_sets.py", *_PARITY),
+            ("parity.json", *_EXPORTED),
+        ),
+        Proof(
+            "onnx-int8",
+            "fusion and speed of the ONNX int8 file",
+            onnx_int8.prove,
+            ("evidence/onnx_int8.py", "export/*.py", "edge_runtime/*.py", "benchmarks/*.py"),
+            _EXPORTED,
+        ),
+        Proof(
+            "matrix",
+            "all formats, runtimes and kernels: verdicts and time",
+            matrix.prove,
+            ("evidence/matrix.py", "export/*.py", *_PARITY),
+            _EXPORTED,
+        ),
+        Proof(
+            "check-alone",
+            "size and speed of [check] alone",
+            check_alone.prove,
+            ("evidence/check_alone.py", "pyproject.toml", "constraints.txt", "export/*.py", "edge_runtime/*.py", "edgeproof/**/*.py"),
+            _EXPORTED,
+        ),
+    )
+}
