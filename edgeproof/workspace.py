@@ -70,7 +70,17 @@ class Workspace:
 
     def command_for(self, name: str) -> str:
         """The command that makes a file of this workspace."""
+        if self.adopted and name.split("/")[0] not in _VERDICT:
+            return f"edgeproof parity --baseline … --export … --data …{self.option}"
         return f"{_MADE_BY.get(name) or _MADE_BY[name.split('/')[0]]}{self.option}"
+
+    @property
+    def adopted(self) -> bool:
+        """Whether it holds exports that edgeproof did not make."""
+        try:
+            return bool(json.loads((self / "training.json").read_text()).get("adopted"))
+        except (OSError, ValueError, AttributeError):  # none, or damaged: who reads it says so
+            return False
 
     @property
     def option(self) -> str:

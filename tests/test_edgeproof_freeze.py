@@ -72,6 +72,14 @@ def test_images_are_found_by_content_whatever_their_order_and_company(folder: Pa
     assert "27 further images of shuffled.npz are not part of the frozen baseline" in said
     judged, frozen = _parity(folder), _parity(folder, "v")
     assert frozen == judged, "to the last flip, and at the margin that was frozen"
+    checked = run("check", "v", cwd=folder)
+    assert checked.code == 0, checked.stdout
+    assert "validation.npz holds the 600 images that the baseline was frozen with" in checked.stdout
+
+    validation = _arrays(folder / "v/validation.npz")
+    validation["images"][9] ^= 1
+    np.savez(folder / "v/validation.npz", **validation)
+    assert "1 images of validation.npz are not in the data: run `edgeproof parity --baseline …" in run("check", "v", cwd=folder).stdout
 
 
 def test_images_that_are_missing_are_counted(folder: Path) -> None:

@@ -93,6 +93,9 @@ def test_an_onnx_baseline_and_a_damaged_export(folder: Path) -> None:
     assert sorted(path.name for path in (folder / "runs/default/artifacts").iterdir()) == ["manifest.json", "small.tflite"], "replaced"
     _refused(folder, *PARITY, "--baseline", "float.tflite", "--export", "small.tflite", because="already holds first, made from something else")
 
+    (folder / "runs/default/artifacts/small.tflite").write_bytes(b"")
+    _refused(folder, "bench", because="is not the file that was exported (its sha256 differs from the manifest): run `edgeproof parity --baseline …")
+
 
 def test_what_a_runtime_refuses_is_a_gating_row_that_names_the_operator(folder: Path) -> None:
     (folder / "new.tflite").write_bytes(foreign.with_operator_version((folder / "float.tflite").read_bytes(), "FULLY_CONNECTED", 12))

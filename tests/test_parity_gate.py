@@ -46,6 +46,8 @@ def test_good_exports_pass_and_leave_their_reports(repository: Path, tmp_path: P
     parity = json.loads((tmp_path / "out/parity.json").read_text())
     assert (parity["verdict"], parity["margin_pp"]) == ("PASS", 5)
     assert (tmp_path / "out/parity.junit.xml").is_file()
+    assert "small.tflite" in (tmp_path / "out/dashboard.html").read_text()
+    assert "no dashboard" not in done.stderr
 
 
 def test_a_damaged_export_fails_and_so_does_what_is_undecided(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ def _refuse_other_work(workspace: Workspace, baseline: Path) -> None:
     if not workspace.has("training.json"):
         return
     former = workspace.read_json("training.json")
-    if not former.get("adopted") or former.get("baseline_sha256") != baseline_sha256(baseline):
+    if not workspace.adopted or former.get("baseline_sha256") != baseline_sha256(baseline):
         raise InputError(f"{workspace.path} already holds {former.get('name')}, made from something else: choose another folder with -w.")
 
 
@@ -104,6 +104,7 @@ def _dataset_facts(given: Given) -> dict[str, Any]:
         "label_counts": np.bincount(given.labels, minlength=len(given.class_names)).tolist(),
         "seed": None,
         "split": {},
+        "matched": given.margin_pp is not None,  # with a frozen baseline: these are the images and labels that it was frozen with
         "preprocessing": given.contract.to_dict(),
     }
 

@@ -85,7 +85,7 @@ class Frozen:
 
         InputError saying how many are missing.
         """
-        known = {digest: index for index, digest in enumerate(_digests(dataset.images))}
+        known = {digest: index for index, digest in enumerate(image_hashes(dataset.images))}
         found = [known.get(digest.tobytes()) for digest in self.hashes]
         missing = found.count(None)
         if missing:
@@ -97,7 +97,7 @@ class Frozen:
 
     def relabelled(self, dataset: Dataset) -> int:
         """How many frozen images have another label in the data set."""
-        pairs = set(zip(_digests(dataset.images), dataset.labels.tolist(), strict=True))
+        pairs = set(zip(image_hashes(dataset.images), dataset.labels.tolist(), strict=True))
         return sum((digest.tobytes(), label) not in pairs for digest, label in zip(self.hashes, self.labels.tolist(), strict=True))
 
 
@@ -109,7 +109,7 @@ def freeze(workspace: Workspace, path: Path, margin_pp: float) -> int:
         training["name"],
         validation["labels"],
         validation["baseline_probabilities"],
-        np.stack([np.frombuffer(digest, np.uint8) for digest in _digests(validation["images"])]),
+        np.stack([np.frombuffer(digest, np.uint8) for digest in image_hashes(validation["images"])]),
         tuple(dataset["class_names"]),
         Preprocessing.from_dict(dataset["preprocessing"]),
         training["output"],
@@ -127,7 +127,7 @@ def check_freezable(path: Path) -> None:
         raise InputError(f"--freeze writes an {SUFFIX} file, got {path}.")
 
 
-def _digests(images: np.ndarray) -> Iterable[bytes]:
+def image_hashes(images: np.ndarray) -> Iterable[bytes]:
     """One a picture of uint8 [n, H, W, C], of its size and pixels."""
     size = repr(images.shape[1:]).encode()
     return (hashlib.sha256(size + image.tobytes()).digest()[:_HASH_BYTES] for image in images)
