@@ -17,7 +17,7 @@ from benchmarks.parity import Reference, judge
 from benchmarks.targets import find_target
 
 MARGIN_PP = 5.0  # what 96 images can certify
-SENTENCE = "the hop folded → tiny-tflite-int8.tflite loses the answers: in conv2d the signal falls from 40.1 to 2.5 dB"
+SENTENCE = "lost between folded and tflite-int8, where conv2d falls from 40 to 2 dB"
 _FORMATS = ("tflite-float32", "tflite-int8", "onnx-float32")
 
 

@@ -148,7 +148,7 @@ def test_failing_rows_show_their_layers_and_failed_formats_their_reason(failing:
     text = failing.read_text()
     failed = sum(row["verdict"] == "FAIL" for row in tiny_judged.parity["rows"])
     assert text.count('class="diagnosis"') == text.count('<tr class="suspect">') == failed
-    assert text.count(f"<p>{SENTENCE}") == failed
+    assert text.count(f"<p>{SENTENCE[0].upper()}{SENTENCE[1:]}.</p>") == failed
     assert "tflite-mixed could not be exported: no set of &lt;float&gt; layers would do" in text
     assert STRANGE not in text, "names are text, not markup"
 

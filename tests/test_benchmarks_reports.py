@@ -7,6 +7,7 @@ import re
 from typing import Any
 from xml.etree import ElementTree
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -15,7 +16,7 @@ from benchmarks.reports.junit import junit_xml
 from benchmarks.reports.layers import diagnoses
 from benchmarks.reports.markdown import parity_markdown
 from benchmarks.reports.summary import main_hops, other_rows, others_sentence, summarize
-from benchmarks.reports.terminal import VERDICT_COLUMNS, summary_cells, verdict_cells, verdict_table
+from benchmarks.reports.terminal import VERDICT_COLUMNS, VerdictTable, summary_cells, verdict_cells
 from benchmarks.reports.wording import labels, percent, reasons, shortened, subjects
 from tests.reporting import SENTENCE, Judged, with_layers
 
@@ -24,8 +25,8 @@ def gating(parity: dict[str, Any]) -> list[dict[str, Any]]:
     return [row for row in parity["rows"] if row["gates"]]
 
 
-def printed(renderable: Any) -> list[str]:
-    console = Console(file=io.StringIO(), width=160)
+def printed(renderable: Any, width: int = 160) -> list[str]:
+    console = Console(file=io.StringIO(), width=width)
     console.print(renderable)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
 
@@ -38,7 +39,7 @@ def test_the_report_of_the_fixture_has_every_kind_of_row(tiny_judged: Judged) ->
 
 
 def test_the_table_of_verdicts_has_a_line_for_every_row_and_marks_the_diagnostic_ones(tiny_judged: Judged) -> None:
-    head, *lines = printed(verdict_table(tiny_judged.parity))
+    head, *lines = printed(VerdictTable(tiny_judged.parity))
     rows = tiny_judged.parity["rows"]
     assert tuple(re.split(r"  +", head)) == VERDICT_COLUMNS
     assert len(lines) == len(rows)
@@ -46,6 +47,15 @@ def test_the_table_of_verdicts_has_a_line_for_every_row_and_marks_the_diagnostic
     assert [row["kernels"] in line and row["verdict"] in line for line, row in zip(lines, rows, strict=True)] == [True] * len(rows)
     assert sum("tflite-float32" in line for line in lines) == 1, "an artifact is named once"
     assert sum("tflite-runtime" in line for line in lines) == 2, "and its runtime once"
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_in_a_narrow_terminal_columns_are_left_out_and_lines_stay_whole(tiny_judged: Judged, width: int) -> None:
+    head, *lines = printed(VerdictTable(tiny_judged.parity), width)
+    assert len(lines) == len(tiny_judged.parity["rows"])
+    assert {"format", "runtime", "kernels", "verdict"} < set(head.split())
+    assert ("images" in head) == (width == 140)
+    assert not any("…" in line for line in lines)
 
 
 def test_the_result_table_leaves_out_kernels_that_stand_in_nobodys_way(tiny_judged: Judged) -> None:

@@ -51,4 +51,4 @@ def diagnoses(parity: Mapping[str, Any]) -> list[Diagnosis]:
 
 
 def _decibels(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f} dB"
+    return "" if value is None else f"{value + 0.0:.1f} dB"

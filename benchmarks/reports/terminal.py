@@ -10,11 +10,13 @@ from benchmarks.reports.wording import FIGURES, drop, figures, percent, subjects
 from benchmarks.results import LatencyResult
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
     from rich.table import Table
 
 _COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "UNSUPPORTED": "dim"}
 COLUMNS = ("format", "size", "accuracy", "drop, pp (95 %)", "verdict", "runtime", "p50, µs", "p99, µs", "ratio to float32")
 VERDICT_COLUMNS = ("format", "runtime", "kernels", *FIGURES, "verdict")
+_LEFT_OUT_FIRST = ("images", "agreement", "accuracy", "fixed", "broken")
 
 
 def summary_table(rows: Sequence[SummaryRow]) -> Table:
@@ -46,20 +48,36 @@ def summary_cells(row: SummaryRow) -> tuple[str, ...]:
     )
 
 
-def verdict_table(parity: Mapping[str, Any]) -> Table:
-    """One line a row of `parity.json`, grouped by artifact and runtime; what decides nothing is marked, and dimmed."""
-    from rich.table import Table
+class VerdictTable:
+    """One line a row of `parity.json`, grouped by artifact and runtime; what decides nothing is marked, and dimmed.
 
-    table = Table(*VERDICT_COLUMNS, box=None, pad_edge=False, header_style="bold")
-    for index in range(3, len(VERDICT_COLUMNS) - 1):
-        table.columns[index].justify = "right"
-    former: tuple[str, str] | None = None
-    for cells, row in zip(verdict_cells(parity), parity["rows"], strict=True):
-        names = (cells[0] if former is None or former[0] != cells[0] else "", cells[1] if former != cells[:2] else "")
-        coloured = f"[{_COLOURS[row['verdict']]}]{cells[-1]}[/]" if row["gates"] else cells[-1]
-        table.add_row(*names, *cells[2:-1], coloured, style="" if row["gates"] else "dim")
-        former = cells[0], cells[1]
-    return table
+    In a narrow terminal, columns are left out rather than lines broken.
+    """
+
+    def __init__(self, parity: Mapping[str, Any]) -> None:
+        self.parity = parity
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        free = options.update(width=1000)  # else a table's measure is what it would be squeezed to
+        tables = (self._without(_LEFT_OUT_FIRST[:count]) for count in range(len(_LEFT_OUT_FIRST)))
+        fitting = (table for table in tables if console.measure(table, options=free).maximum <= options.max_width)
+        yield next(fitting, self._without(_LEFT_OUT_FIRST))
+
+    def _without(self, left_out: Sequence[str]) -> Table:
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        shown = [index for index, name in enumerate(VERDICT_COLUMNS) if name not in left_out]
+        for index in shown:
+            table.add_column(VERDICT_COLUMNS[index], justify="right" if VERDICT_COLUMNS[index] in FIGURES else "left", no_wrap=True)
+        former, narrowest = ("", ""), left_out == _LEFT_OUT_FIRST
+        for cells, row in zip(verdict_cells(self.parity), self.parity["rows"], strict=True):
+            names = (cells[0] if former[0] != cells[0] else "", cells[1] if former != cells[:2] else "")
+            coloured = f"[{_COLOURS[row['verdict']]}]{cells[-1]}[/]" if row["gates"] else "diagnostic" if narrowest else cells[-1]
+            line = (*names, *cells[2:-1], coloured)
+            table.add_row(*(line[index] for index in shown), style="" if row["gates"] else "dim")
+            former = cells[0], cells[1]
+        return table
 
 
 def verdict_cells(parity: Mapping[str, Any]) -> list[tuple[str, ...]]:

@@ -33,14 +33,14 @@ def show_summary(place: Workspace, console: Console, *, verdict: str, seconds: f
 
 def show_verdicts(place: Workspace, console: Console) -> None:
     """What `parity.json` says: one line a row of the full matrix, why what gates does not pass, and which file to ship."""
-    from benchmarks.reports.terminal import verdict_table
+    from benchmarks.reports.terminal import VerdictTable
     from benchmarks.reports.wording import reasons
     from edgeproof.stages.showing import summary
 
     parity = place.read_json("parity.json")
     _, recommendation = summary(place, console)
     console.show("")
-    console.show(verdict_table(parity))
+    console.show(VerdictTable(parity))
     for line in reasons(parity):
         console.show(line)
     console.show(f"\nParity: {parity['verdict']}. {recommendation.sentence}")

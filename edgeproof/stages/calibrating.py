@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -41,6 +42,7 @@ def report(console: Console, calibration: Calibration, found: dict[str, Saturati
             )
 
 
-def facts(calibration: Calibration, found: dict[str, Saturation]) -> dict[str, Any]:
-    """What the manifest holds of the calibration set."""
-    return {**calibration.to_dict(), "saturated": {source: asdict(saturation) for source, saturation in found.items()}}
+def facts(calibration: Calibration, found: dict[str, Saturation], former: Mapping[str, Any]) -> dict[str, Any]:
+    """What the manifest holds of the calibration set; models that were not loaded this time keep what the `former` manifest says."""
+    saturated = {source: asdict(saturation) for source, saturation in found.items()}
+    return {**calibration.to_dict(), "saturated": {**former.get("calibration", {}).get("saturated", {}), **saturated}}

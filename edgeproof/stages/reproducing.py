@@ -77,7 +77,7 @@ def _in_a_fresh_process(workspace: Workspace, console: Console, formats: list[st
 
 def _convert(path: Path, names: list[str], verbose: bool) -> _Converted:
     """In the new process: what `edgeproof export` converts, neither tried nor kept."""
-    from edgeproof.stages.exporting import convert, load_sources, source_hashes
+    from edgeproof.stages.converting import convert, load_sources, source_hashes
     from export.calibration import Calibration
 
     workspace, formats = Workspace(path), [FORMATS[name] for name in names]
