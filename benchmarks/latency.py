@@ -98,7 +98,8 @@ def _reason_for(contestants: Sequence[Contestant]) -> Iterator[None]:
 
 
 def _measure_cold(contestant: Contestant, images_file: Path, target: Target, threads: int) -> None:
-    job = {"job": "cold", "model": str(contestant.artifact.path), "images": str(images_file), "threads": threads}
+    artifact = contestant.artifact
+    job = {"job": "cold", "model": str(artifact.path), "assume": artifact.assume, "images": str(images_file), "threads": threads}
     with _reason_for([contestant]):
         answer = target.run(job, contestant.runtime)
         contestant.cold = {
@@ -112,7 +113,9 @@ def _measure_cold(contestant: Contestant, images_file: Path, target: Target, thr
 def _start(stack: contextlib.ExitStack, contestants: list[Contestant], images_file: Path, target: Target, threads: int) -> Worker:
     for index, contestant in enumerate(contestants):
         contestant.index = index
-    job = {"job": "time", "models": [str(contestant.artifact.path) for contestant in contestants], "images": str(images_file), "threads": threads}
+    artifacts = [contestant.artifact for contestant in contestants]
+    models = {"models": [str(artifact.path) for artifact in artifacts], "assume": [artifact.assume for artifact in artifacts]}
+    job = {"job": "time", **models, "images": str(images_file), "threads": threads}
     worker = stack.enter_context(target.start(job, contestants[0].runtime))
     ready = worker.receive()
     for contestant, facts in zip(contestants, ready["models"], strict=True):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,22 +68,24 @@ def input_encoder(spec: TensorSpec, contract: Preprocessing) -> Encoder:
 class Classifier:
     """An opened image classifier.
 
-    Load one with `Classifier.load`; a model without edgeproof metadata gets numbered classes and pixels scaled to 0..1.
+    Load one with `Classifier.load`. A model without edgeproof metadata gets what `assume` says ("preprocessing" and "class_names", as
+    metadata has them, and "output"), or else numbered classes and pixels scaled to 0..1.
     """
 
-    def __init__(self, model: OpenModel) -> None:
+    def __init__(self, model: OpenModel, assume: Mapping[str, Any] | None = None) -> None:
         self.model = model
-        self.metadata = model.metadata or _assumed_metadata(model)
+        self.metadata = model.metadata or _assumed_metadata(model, assume)
         if model.output.shape[1:] != (len(self.metadata.class_names),):
             raise InputError(
                 f"The model answers {list(model.output.shape)}, its metadata names {len(self.metadata.class_names)} classes: export it again."
             )
-        self.encode = input_encoder(model.input, self.metadata.preprocessing)
+        encode, contract = input_encoder(model.input, self.metadata.preprocessing), self.metadata.preprocessing
+        self.encode: Encoder = encode if contract.layout == "NHWC" else lambda images: contract.arrange(encode(images))
 
     @classmethod
-    def load(cls, model: str | Path | bytes, runtime: str = "auto", threads: int = 1) -> Classifier:
+    def load(cls, model: str | Path | bytes, runtime: str = "auto", threads: int = 1, assume: Mapping[str, Any] | None = None) -> Classifier:
         """Open a `.tflite` or `.onnx` file, or its bytes. Raises what `open_model` raises."""
-        return cls(open_model(model, runtime=runtime, threads=threads))
+        return cls(open_model(model, runtime=runtime, threads=threads), assume)
 
     def predict(self, images: np.ndarray) -> Prediction:
         """Classify uint8 images [N, H, W] or [N, H, W, C]; InputError when they do not fit the model."""
@@ -102,11 +105,13 @@ class Classifier:
         return self.model.get_output()[0]
 
 
-def _assumed_metadata(model: OpenModel) -> ModelMetadata:
-    if len(model.input.shape) != 4 or len(model.output.shape) != 2:
-        raise InputError(f"Expected an image classifier ([1, H, W, C] in, [1, classes] out), got {model.input.shape} and {model.output.shape}.")
-    names = tuple(str(index) for index in range(model.output.shape[1]))
-    height, width, channels = model.input.shape[1:]
-    if channels not in (1, 3):
-        raise InputError(f"Expected images [1, H, W, 1 or 3], channels last (NHWC), got {list(model.input.shape)}: convert the model to NHWC.")
-    return ModelMetadata("unnamed", "unknown", names, Preprocessing(height, width, channels))
+def _assumed_metadata(model: OpenModel, assume: Mapping[str, Any] | None) -> ModelMetadata:
+    if len(model.output.shape) != 2:
+        raise InputError(f"Expected an image classifier ([1, classes] out), got {list(model.output.shape)}.")
+    contract = Preprocessing.of_input(model.input.shape)
+    if assume is None:
+        return ModelMetadata("unnamed", "unknown", tuple(str(index) for index in range(model.output.shape[1])), contract)
+    assumed = Preprocessing.from_dict(assume["preprocessing"])
+    if (assumed.shape, assumed.layout) != (contract.shape, contract.layout):
+        raise InputError(f"The model takes {list(model.input.shape)}, not pictures {list(assumed.shape)} in {assumed.layout}.")
+    return ModelMetadata("unnamed", "unknown", tuple(assume["class_names"]), assumed, assume["output"])

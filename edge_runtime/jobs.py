@@ -58,11 +58,11 @@ def predict_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
 
 
 def time_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
-    """{models: [...], images.npy}: opens and warms all models, then serves one block a turn ({"model": index, "runs": n})."""
+    """{models: [...], assume: [...], images.npy}: opens and warms all models, then serves one block a turn ({"model": index, "runs": n})."""
     images = np.load(job["images"], mmap_mode="r")
     timed = []
-    for model in job["models"]:
-        timed.append(TimedModel(_open({**job, "model": model}), np.ascontiguousarray(images)))
+    for model, assume in zip(job["models"], job.get("assume") or [None] * len(job["models"]), strict=True):
+        timed.append(TimedModel(_open({**job, "model": model, "assume": assume}), np.ascontiguousarray(images)))
         timed[-1].warm_up()
     emit({"event": "ready", "models": [describe(model.classifier) for model in timed]})
     for turn in turns:
@@ -140,7 +140,7 @@ def describe(classifier: Classifier) -> Message:
 
 def _open(job: Job, *, keep_tensors: bool = False) -> Classifier:
     options = {"kernels": job.get("kernels", "default"), "threads": job.get("threads", 1), "keep_tensors": keep_tensors}
-    return Classifier(open_model(job["model"], runtime=job["runtime"], **options))
+    return Classifier(open_model(job["model"], runtime=job["runtime"], **options), job.get("assume"))
 
 
 def serve_job(stdin: IO[str] = sys.stdin) -> int:

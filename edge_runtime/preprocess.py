@@ -6,8 +6,8 @@ device. A picture is decoded and resized to uint8 once; the model then sees `pix
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Pillow's own bilinear filter: half-pixel centres, widened (antialiased) when it shrinks. No other resize gives the same bytes.
 RESIZE = "pillow-bilinear-antialias"
 PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+LAYOUTS = ("NHWC", "NCHW")  # where a model's input has its channels; pictures are [N, H, W, C] everywhere else
 
 # The usual input ranges of Keras image classifiers, as (scale, offset).
 SCALINGS: dict[str, tuple[float, float]] = {
@@ -50,9 +51,25 @@ class Preprocessing:
         return cls(*shape, *SCALINGS[scaling])
 
     @classmethod
+    def of_input(cls, shape: Sequence[int | str], scaling: str = "unit") -> Preprocessing:
+        """The contract that a model's input [1, H, W, C] or [1, C, H, W] implies; a word stands for a size that is left open.
+
+        The channels are where 1 or 3 stands, in the last place if in both. InputError for anything but pictures of a fixed size, one at a time.
+        """
+        batch, *sizes = shape if len(shape) == 4 else (0,)
+        fixed = [size for size in sizes if isinstance(size, int)]
+        one = batch in (1, -1) or isinstance(batch, str)
+        if one and len(fixed) == 3 and fixed[2] in (1, 3):
+            return cls.named(scaling, (fixed[0], fixed[1], fixed[2]))
+        if one and len(fixed) == 3 and fixed[0] in (1, 3):
+            return replace(cls.named(scaling, (fixed[1], fixed[2], fixed[0])), layout="NCHW")
+        wanted = "[1, H, W, 1 or 3] or [1, 1 or 3, H, W] (NHWC or NCHW) of fixed size"
+        raise InputError(f"Expected an image classifier, images {wanted} in, got {list(shape)}: export the model again.")
+
+    @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Preprocessing:
         contract = cls(**fields)
-        if contract.resize != RESIZE or contract.layout != "NHWC":
+        if contract.resize != RESIZE or contract.layout not in LAYOUTS:
             raise InputError(f"This model's preprocessing ({contract.resize}, {contract.layout}) needs a newer edge_runtime: upgrade it.")
         return contract
 
@@ -66,6 +83,10 @@ class Preprocessing:
     def normalize(self, images: np.ndarray) -> np.ndarray:
         """uint8 [N, H, W, C] to the float32 the model was trained on, same shape."""
         return images.astype(np.float32) * np.float32(self.scale) + np.float32(self.offset)
+
+    def arrange(self, batch: np.ndarray) -> np.ndarray:
+        """[N, H, W, C] in the model's own layout."""
+        return batch if self.layout == "NHWC" else np.ascontiguousarray(batch.transpose(0, 3, 1, 2))
 
     def as_batch(self, images: np.ndarray) -> np.ndarray:
         """uint8 [N, H, W] or [N, H, W, C] to [N, H, W, C]; InputError when dtype or size differ from the contract."""

@@ -28,6 +28,24 @@ LogitsOption = Annotated[bool, typer.Option("--logits", help="Export --model wit
 EpochsOption = Annotated[int | None, typer.Option("--epochs", min=1, help="At most so many epochs (default: the recipe's).")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Decides split, calibration images and training.")]
 MarginOption = Annotated[float, typer.Option("--max-drop", metavar="PP", help="Margin of the verdict: largest acceptable drop in percentage points.")]
+BaselineOption = Annotated[
+    Path | None, typer.Option("--baseline", help="Judge exports that edgeproof did not make by this .keras, .h5, .tflite, .onnx, or frozen .npz.")
+]
+ExportOption = Annotated[list[Path] | None, typer.Option("--export", metavar="FILE…", help="A .tflite or .onnx to judge (several may follow).")]
+HeldOutOption = Annotated[str | None, typer.Option("--data", help="With --baseline: the images to judge on, all of them; as for train, or digits.")]
+AssumeOption = Annotated[
+    str | None,
+    typer.Option("--preprocess", help="Pixel range that files take which do not say: unit, signed or raw (default: as the baseline, else unit)."),
+]
+FurtherExports = Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="Further exports, after --export FILE.", show_default=False)]
+GivenMarginOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-drop", metavar="PP", help="Margin of the verdict in percentage points (default: 0.25; the frozen one; with --rejudge, the last one)."
+    ),
+]
+RejudgeOption = Annotated[bool, typer.Option("--rejudge", help="Judge the saved outputs again, without inference.")]
+FreezeOption = Annotated[Path | None, typer.Option("--freeze", metavar="FILE.npz", help="Also write the baseline, without its images, for a CI run.")]
 RuntimeOption = Annotated[list[str] | None, typer.Option("--runtime", help="Only this runtime (may be repeated).")]
 KernelsOption = Annotated[list[str] | None, typer.Option("--kernels", help="Only default, builtin or reference kernels (may be repeated).")]
 TargetOption = Annotated[list[str], typer.Option("--on", metavar="TARGET", help="Where to run: local (may be repeated).")]
@@ -45,9 +63,21 @@ def open_workspace(workspace: Path, as_json: bool, verbose: bool) -> tuple[Works
 
 def refuse_without_model(model: Path | None, **options: object) -> None:
     """BadParameter for options that say something about --model when there is none: they would be ignored."""
+    refuse_without("--model", model is not None, **options)
+
+
+def refuse_without(needed: str, there: bool, **options: object) -> None:
+    """BadParameter for options given without the one that they say something about."""
     given = [f"--{name}" for name, value in options.items() if value]
-    if model is None and given:
-        raise typer.BadParameter(f"{' and '.join(given)} only mean something with --model")
+    if given and not there:
+        raise typer.BadParameter(f"{' and '.join(given)} only mean something with {needed}")
+
+
+def refuse_with(option: str, there: bool, **options: object) -> None:
+    """BadParameter for options that contradict another."""
+    given = [f"--{name}" for name, value in options.items() if value]
+    if given and there:
+        raise typer.BadParameter(f"{option} and {' and '.join(given)} exclude each other")
 
 
 def adopt_model(place: Workspace, console: Console, model: Path, data: str | None, preprocess: str | None, logits: bool, seed: int = 0) -> None:

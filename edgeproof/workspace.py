@@ -70,7 +70,17 @@ class Workspace:
 
     def command_for(self, name: str) -> str:
         """The command that makes a file of this workspace."""
+        if self.adopted and name.split("/")[0] not in _VERDICT:
+            return f"edgeproof parity --baseline … --export … --data …{self.option}"
         return f"{_MADE_BY.get(name) or _MADE_BY[name.split('/')[0]]}{self.option}"
+
+    @property
+    def adopted(self) -> bool:
+        """Whether it holds exports that edgeproof did not make."""
+        try:
+            return bool(json.loads((self / "training.json").read_text()).get("adopted"))
+        except (OSError, ValueError, AttributeError):  # none, or damaged: who reads it says so
+            return False
 
     @property
     def option(self) -> str:
@@ -172,7 +182,8 @@ class Workspace:
             path = self / f"artifacts/{name}"
             if not path.exists() or file_sha256(path) != facts.get("sha256"):
                 raise InputError(f"{path} is not the file that was exported (its sha256 differs from the manifest): run `{command}` again.")
-            artifacts.append(Artifact(path.resolve(), facts["format"], facts["source"], facts["sha256"], tuple(facts["runtimes"]), facts["bytes"]))
+            claims = (facts["format"], facts["source"], facts["sha256"], tuple(facts["runtimes"]), facts["bytes"], facts.get("assume"))
+            artifacts.append(Artifact(path.resolve(), *claims))
         if not artifacts:
             raise InputError(f"{self / 'artifacts/manifest.json'} lists no artifacts: run `{command}` again.")
         return artifacts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 
-from edge_runtime.metadata import ENTRY, ONNX_KEY, ModelMetadata
+from edge_runtime.metadata import ENTRY, ONNX_KEY, ModelMetadata, read_tflite_metadata
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold: the same model always gives the same bytes
 
@@ -26,3 +26,13 @@ def embed_onnx(model: bytes, metadata: ModelMetadata) -> bytes:
     proto = onnx.load_model_from_string(model)
     onnx.helper.set_model_props(proto, {ONNX_KEY: metadata.to_json()})
     return proto.SerializeToString(deterministic=True)
+
+
+def embedded(model: bytes) -> ModelMetadata | None:
+    """The metadata of a `.tflite` or `.onnx`, without opening it in an interpreter; None when it carries none. InputError when it is damaged."""
+    if model[4:8] == b"TFL3":
+        return read_tflite_metadata(model)
+    from export.onnx_messages import parse_model
+
+    texts = [entry.value for entry in parse_model(model).metadata_props if entry.key == ONNX_KEY]
+    return ModelMetadata.from_json(texts[0]) if texts else None

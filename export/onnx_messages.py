@@ -13,7 +13,13 @@ _PACKAGE = "edgeproof_onnx"  # protobuf has one namespace a pool; this pool is o
 
 # message: {field: (number, type)}; "*" = repeated
 _MESSAGES = {
-    "ModelProto": {"ir_version": (1, "int64"), "graph": (7, "GraphProto"), "opset_import": (8, "*OperatorSetIdProto")},
+    "ModelProto": {
+        "ir_version": (1, "int64"),
+        "graph": (7, "GraphProto"),
+        "opset_import": (8, "*OperatorSetIdProto"),
+        "metadata_props": (14, "*StringStringEntryProto"),
+    },
+    "StringStringEntryProto": {"key": (1, "string"), "value": (2, "string")},
     "OperatorSetIdProto": {"domain": (1, "string"), "version": (2, "int64")},
     "GraphProto": {
         "node": (1, "*NodeProto"),

@@ -30,7 +30,7 @@ _EXPORT_TINY = "import sys; from tests.conftest import export_tiny; export_tiny(
 @pytest.fixture(scope="session")
 def tiny_images() -> np.ndarray:
     """uint8 [96, 8, 8, 1]: noise around edges of every brightness and direction, on which the tiny classifier has all three opinions."""
-    return _tiny_images(96, seed=1)
+    return make_tiny_images(96, seed=1)
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +58,7 @@ def new_console() -> Iterator[Callable[..., Console]]:
         console._err.file.close()
 
 
-def _tiny_images(count: int, seed: int) -> np.ndarray:
+def make_tiny_images(count: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     steps = np.arange(8.0) - 3.5
     slopes = rng.normal(0, 30, (count, 2, 1, 1))
@@ -81,7 +81,7 @@ def export_tiny(folder: str) -> None:
     model = tf_keras.Sequential([layers.Input((8, 8, 1)), layers.Conv2D(4, 3, activation="relu"), layers.GlobalAveragePooling2D(), layers.Dense(3)])
     kernel, _ = model.layers[-1].get_weights()
     model.layers[-1].set_weights([8 * kernel, np.array(TINY_BIAS)])
-    contract, images = Preprocessing(8, 8, 1), _tiny_images(64, seed=0)
+    contract, images = Preprocessing(8, 8, 1), make_tiny_images(64, seed=0)
     folded = fold.fold(model).model
     trained = qat.quantize_aware(folded, images, contract)
     trained_facts = Trained(trained, qat.float_twin(trained, folded), qat.activation_ranges(trained))

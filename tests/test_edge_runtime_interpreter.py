@@ -200,8 +200,8 @@ def test_int8_without_quantization_is_refused() -> None:
         Classifier.load(integer_model("INT8"))
 
 
-@pytest.mark.parametrize("shape", [(1, 3, 16, 16), (1, 1, 8, 8), (1, 8, 8, 4)])
-def test_channels_elsewhere_than_last_are_refused(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("shape", [(2, 8, 8, 3), (1, 4, 16, 16), (1, 8, 8, 4), (1, 8, 8)])
+def test_what_is_no_single_picture_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="NHWC") as refusal:
         Classifier.load(integer_model("FLOAT", shape))
     assert "\n" not in str(refusal.value)

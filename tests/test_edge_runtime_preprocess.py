@@ -178,3 +178,24 @@ def test_without_pillow_a_picture_is_an_error_that_says_what_to_install(tmp_path
     program = "import sys; sys.modules['PIL'] = None; from edge_runtime.preprocess import Preprocessing; Preprocessing(8, 8, 1).load_image('a.png')"
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
     assert "edgeproof[image]" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("shape", "picture", "layout"),
+    [
+        ((1, 28, 32, 1), (28, 32, 1), "NHWC"),
+        (("batch", 3, 28, 32), (28, 32, 3), "NCHW"),
+        ((1, 1, 8, 8), (8, 8, 1), "NCHW"),
+        ((-1, 3, 5, 3), (3, 5, 3), "NHWC"),  # in both places: as TFLite has it
+    ],
+)
+def test_an_input_tells_its_layout(shape: tuple[int | str, ...], picture: tuple[int, ...], layout: str) -> None:
+    contract = Preprocessing.of_input(shape, "signed")
+    assert (contract.shape, contract.layout, contract.offset) == (picture, layout, -1)
+    assert Preprocessing.from_dict(contract.to_dict()) == contract
+
+
+@pytest.mark.parametrize("shape", [(1, 784), (8, 28, 28, 1), (1, 28, 28, 4), (1, 3, "height", "width"), (1, "height", "width", 3), ()])
+def test_an_input_that_is_no_picture_of_fixed_size_is_refused(shape: tuple[int | str, ...]) -> None:
+    with pytest.raises(InputError, match="NHWC or NCHW"):
+        Preprocessing.of_input(shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,36 +10,89 @@ import typer
 from edgeproof.commands.printing import show_verdicts
 from edgeproof.options import (
     DEFAULT_WORKSPACE,
+    AssumeOption,
+    BaselineOption,
+    ExportOption,
+    FreezeOption,
+    FurtherExports,
+    GivenMarginOption,
+    HeldOutOption,
     JsonOption,
     KernelsOption,
-    MarginOption,
+    RejudgeOption,
     RuntimeOption,
     SecondsOption,
     TargetOption,
     VerboseOption,
     WorkspaceOption,
     open_workspace,
+    refuse_with,
+    refuse_without,
 )
 
 
 def parity(
+    more: FurtherExports = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    max_drop: MarginOption = 0.25,
+    baseline: BaselineOption = None,
+    export: ExportOption = None,
+    data: HeldOutOption = None,
+    preprocess: AssumeOption = None,
+    max_drop: GivenMarginOption = None,
     on: TargetOption = ["local"],  # noqa: B006 - typer copies it
     runtime: RuntimeOption = None,
     kernels: KernelsOption = None,
+    rejudge: RejudgeOption = False,
+    freeze: FreezeOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> int:
-    """Judge every artifact against the baseline on the validation images, on every runtime. Exits with the verdict."""
-    from edgeproof.stages.judging import exit_code, judge_parity
+    """Judge every artifact against the baseline on the validation images, on every runtime. Exits with the verdict.
 
+    With --baseline and --export: files that edgeproof did not make, on all images of --data.
+    """
+    from edgeproof.stages import judging
+
+    exports = [*(export or ()), *(more or ())]
+    _check_usage(baseline, export, exports, data, preprocess)
+    refuse_with("--rejudge", rejudge, baseline=baseline, on=on != ["local"], runtime=runtime, kernels=kernels)
+    if max_drop is not None:
+        judging.check_margin(max_drop)
     place, console = open_workspace(workspace, as_json, verbose)
-    report = judge_parity(place, console, margin_pp=max_drop, targets=on, runtimes=runtime or (), kernels=kernels or ())
+    if freeze is not None:
+        from edgeproof.stages.freezing import check_freezable
+
+        check_freezable(freeze)
+    if baseline is not None and data is not None:
+        from edgeproof.stages.adopting import adopt
+
+        adopt(place, console, baseline=baseline, exports=exports, source=data, preprocess=preprocess)
+    margin = judging.usual_margin(place, again=rejudge) if max_drop is None else max_drop
+    if rejudge:
+        report = judging.rejudge(place, margin_pp=margin)
+    else:
+        report = judging.judge_parity(place, console, margin_pp=margin, targets=on, runtimes=runtime or (), kernels=kernels or ())
+    if place.has("dashboard.html"):  # it is a report, too: it must not show a former verdict
+        from edgeproof.stages.showing import build_dashboard
+
+        build_dashboard(place, console)
     console.give(report.to_dict())
     show_verdicts(place, console)
+    if freeze is not None:
+        from edgeproof.stages.freezing import freeze as write_frozen
+
+        console.show(f"Frozen: {freeze}, {write_frozen(place, freeze, margin) / 1000:.0f} KB, no images in it.")
     console.show(f"Report: {place / 'parity.md'}, {place / 'parity.json'}, {place / 'parity.junit.xml'}. Next: edgeproof bench{place.option}")
-    return exit_code(report.verdict)
+    return judging.exit_code(report.verdict)
+
+
+def _check_usage(baseline: Path | None, export: list[Path] | None, exports: list[Path], data: str | None, preprocess: str | None) -> None:
+    """BadParameter for options that would be ignored, or that lack what they need."""
+    if exports and not export:
+        raise typer.BadParameter(f"{exports[0]}: what is to be judged is named with --export")
+    refuse_without("--baseline", baseline is not None, export=export, data=data, preprocess=preprocess)
+    if baseline is not None and (not export or data is None):
+        raise typer.BadParameter("--baseline needs --export FILE… and --data SRC: what is to be judged, and on which images")
 
 
 def bench(

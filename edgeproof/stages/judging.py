@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import parity, statistics
 from benchmarks.matrix import Artifact, able_runtimes, cells, collect
-from benchmarks.outputs import Outputs, outputs_file, to_arrays
+from benchmarks.outputs import Outputs, from_arrays, outputs_file, to_arrays
 from benchmarks.parity import Report
 from benchmarks.reports.junit import junit_xml
 from benchmarks.reports.markdown import parity_markdown
@@ -60,6 +60,33 @@ def judge_outputs(workspace: Workspace, outputs: Sequence[Outputs], margin_pp: f
         files.write_text("parity.junit.xml", junit_xml(fields))
         files.write_json("parity.json", fields)
     return report
+
+
+def rejudge(workspace: Workspace, *, margin_pp: float) -> Report:
+    """Judge the saved outputs again, without inference, and write every report anew. InputError when they are not those of the artifacts."""
+    check_margin(margin_pp)
+    held = {artifact.path.name: artifact.sha256 for artifact in workspace.artifacts()}
+    outputs = [_saved(workspace, outputs_file(**row)) for row in workspace.read_json("parity.json")["rows"]]
+    for answers in outputs:
+        if held.get(answers.artifact) != answers.sha256:
+            command = workspace.command_for("outputs")
+            raise InputError(f"{workspace / outputs_file(**vars(answers))} was answered by another file than the artifact: run `{command}` again.")
+    return judge_outputs(workspace, outputs, margin_pp)
+
+
+def _saved(workspace: Workspace, name: str) -> Outputs:
+    try:
+        return from_arrays(workspace.read_arrays(name))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{workspace / name} holds no outputs ({error}): run `{workspace.command_for(name)}` again.") from None
+
+
+def usual_margin(workspace: Workspace, *, again: bool) -> float:
+    """The margin where nobody named one: the last verdict's when it is judged `again`, the frozen baseline's, or the default."""
+    if again:
+        return float(workspace.read_json("parity.json")["margin_pp"])
+    frozen = workspace.read_json("training.json").get("margin_pp") if workspace.has("training.json") else None
+    return float(frozen or parity.DEFAULT_MARGIN_PP)
 
 
 def reference_of(validation: Mapping[str, np.ndarray]) -> parity.Reference:

@@ -20,6 +20,7 @@ from edge_runtime.errors import InputError, RuntimeMissingError
 from edge_runtime.interpreter import open_model
 from edge_runtime.metadata import ModelMetadata, read_tflite_metadata
 from edge_runtime.preprocess import Preprocessing
+from edgeproof.stages.freezing import image_hashes
 from edgeproof.stages.judging import reference_of
 from edgeproof.workspace import Workspace, file_sha256
 from export.calibration import Calibration
@@ -120,7 +121,8 @@ class Chain:
         dataset = load_dataset(source, Preprocessing.from_dict(self.dataset["preprocessing"]).shape)
         if dataset.sha256 != self.dataset["sha256"]:
             raise InputError(f"the data at {source} is not what the baseline was judged on: start again in another workspace (-w).")
-        if list(dataset.class_names) != self.dataset["class_names"] or dataset.label_counts != self.dataset["label_counts"]:
+        own = not self.dataset.get("matched")  # else classes and labels are those that the baseline was frozen with
+        if own and (list(dataset.class_names) != self.dataset["class_names"] or dataset.label_counts != self.dataset["label_counts"]):
             raise InputError(f"the classes at {source} are not those of dataset.json: start again in another workspace (-w).")
         self._data = dataset
         return f"{source}, {len(dataset.labels):,} images, sha256 {dataset.sha256[:12]}"
@@ -139,7 +141,12 @@ class Chain:
         return f"seed {seed} gives {parts} again; calibration and validation share no image"
 
     def check_validation(self) -> str:
-        """validation.npz holds the data set's validation part, nothing else."""
+        """validation.npz holds the data set's validation part, nothing else; of a frozen baseline, images that all are in the data set."""
+        if self.dataset.get("matched"):
+            strange = set(image_hashes(self.validation["images"])) - set(image_hashes(self.data.images))
+            if strange:
+                raise self.broken(f"{len(strange):,} images of validation.npz are not in the data", "validation.npz")
+            return f"validation.npz holds the {len(self.validation['labels']):,} images that the baseline was frozen with"
         part = self.split.validation if self.dataset.get("split") else np.arange(len(self.data.labels))
         for name in ("images", "labels"):
             if not np.array_equal(self.validation[name], getattr(self.data, name)[part]):

@@ -20,7 +20,7 @@ def load_classifier(workspace: Workspace, console: Console, model: Path | None, 
     if model is not None:
         return Classifier.load(model, runtime), model.name
     chosen = _to_ship(workspace, console, runtime)
-    return Classifier.load(chosen.path, runtime), chosen.path.name
+    return Classifier.load(chosen.path, runtime, assume=chosen.assume), chosen.path.name
 
 
 def _to_ship(workspace: Workspace, console: Console, runtime: str) -> Artifact:
