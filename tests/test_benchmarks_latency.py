@@ -13,14 +13,15 @@ from benchmarks.results import SCHEMA, LatencyResult, LatencyRow, read_result, t
 from benchmarks.targets import find_target
 from edge_runtime.errors import InputError
 from edgeproof.workspace import file_sha256
+from export.formats import usual_formats
 
 
 @pytest.fixture(scope="module")
 def contestants(tiny_artifacts: dict[str, Path], tiny_images: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> list[Contestant]:
-    """One short session of all artifacts on all runtimes, and of a file that none can open."""
+    """One short session of the usual artifacts on all runtimes, and of a file that none can open."""
     cut = tmp_path_factory.mktemp("cut") / "cut.tflite"
     cut.write_bytes(tiny_artifacts["tflite-int8"].read_bytes()[:500])
-    files = {**tiny_artifacts, "tflite-cut": cut}
+    files = {**{format.name: tiny_artifacts[format.name] for format in usual_formats()}, "tflite-cut": cut}
     artifacts = [Artifact(path, format, "qat", file_sha256(path), (), path.stat().st_size) for format, path in files.items()]
     return measure(artifacts, tiny_images, find_target("local"), seconds=0.05)
 

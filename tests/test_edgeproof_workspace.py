@@ -15,7 +15,8 @@ from edgeproof.workspace import DEFAULT, Workspace, file_sha256
 # Every file name a stage makes, by stage.
 MADE = {
     "train": ["dataset.json", "validation.npz", "baseline.keras", "training.json", "history.csv", "figures/curves.png"],
-    "qat": ["folded.keras", "qat.h5", "qat.json", "layers.npz"],
+    "fold": ["folded.keras", "folded.json", "layers.npz"],
+    "qat": ["qat.h5", "qat.json"],
     "export": ["artifacts/m-tflite-int8.tflite", "artifacts/manifest.json"],
     "parity": ["outputs/m.npz", "parity.json", "parity.md", "parity.junit.xml"],
     "bench": ["latency/local-20260101T000000Z.json"],
@@ -134,12 +135,18 @@ def test_arrays_that_cannot_be_used_are_one_line_with_the_remedy(tmp_path: Path,
     assert "\n" not in str(caught.value)
 
 
-RECORDS = {"train": "training.json", "qat": "qat.json", "export": "artifacts/manifest.json", "parity": "parity.json"}
+RECORDS = {"train": "training.json", "fold": "folded.json", "qat": "qat.json", "export": "artifacts/manifest.json", "parity": "parity.json"}
 
 
 @pytest.mark.parametrize(
     ("stage", "replaced"),
-    [("train", ("train", "qat", "export", "parity")), ("qat", ("qat", "export", "parity")), ("export", ("parity",)), ("parity", ("parity",))],
+    [
+        ("train", ("train", "fold", "qat", "export", "parity")),
+        ("fold", ("fold", "qat", "export", "parity")),
+        ("qat", ("qat", "export", "parity")),
+        ("export", ("parity",)),
+        ("parity", ("parity",)),
+    ],
 )
 def test_a_stage_that_runs_again_replaces_its_files_and_what_later_stages_made(tmp_path: Path, stage: str, replaced: tuple[str, ...]) -> None:
     workspace = filled(tmp_path)
