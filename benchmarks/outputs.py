@@ -18,7 +18,7 @@ class Outputs:
 
     artifact: str
     format: str
-    source: str  # the stage it was made from: "folded" or "qat"
+    source: str  # the model it was made from: "folded" or "qat", or "baseline" where nobody told
     sha256: str
     runtime: str
     runtime_version: str

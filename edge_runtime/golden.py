@@ -18,6 +18,7 @@ from edge_runtime.classifier import Classifier
 from edge_runtime.errors import InputError
 
 COUNT = 64
+_RESERVED = 10  # of them for extremes, and as many for the least certain, however many flips there are
 # Two kernel families differ by single against double rounding (LiteRT#7441), more on another processor than between the kernels at hand:
 # so many steps (of 256 over the output's range), or shares of the range for a network in float, and twice what was seen when it was made.
 LEAST_STEPS = 3
@@ -55,7 +56,11 @@ class GoldenVectors:
         if not {"images", "labels", "tolerance"} <= set(arrays):
             raise InputError(f"{path} holds no golden vectors: give the .golden.npz beside the model.")
         outputs = {name.removeprefix("outputs/"): values for name, values in arrays.items() if name.startswith("outputs/")}
-        return cls(arrays["images"], arrays["labels"], outputs, json.loads(str(arrays["tolerance"])))
+        try:
+            tolerance = json.loads(str(arrays["tolerance"]))
+        except ValueError as error:
+            raise InputError(f"{path} is damaged ({error}): export the model again, it writes the golden vectors too.") from None
+        return cls(arrays["images"], arrays["labels"], outputs, tolerance)
 
     def tolerated(self, artifact: str, runtime: str, kernels: str) -> float:
         """For a runtime or kernels that were not there when it was made: the widest of those that were."""
@@ -78,8 +83,8 @@ def choose_golden(
 ) -> np.ndarray:
     """Indices of the `count` images most likely to betray a fault.
 
-    Half are flips (an export answers otherwise than the baseline), as far as there are any; then the images at which outputs and pixels are
-    extreme; then the least certain ones, an equal share of each class.
+    First every flip (an export answers otherwise than the baseline; those of most exports first, and never more than leave room for the
+    rest); then the images at which pixels and outputs are extreme; then the least certain ones, an equal share of each class.
     images uint8 [N, H, W, C], labels int64 [N], probabilities [N, classes] of the baseline, answers: outputs [N, classes] of every other
     form of the model. Returns int64 [<= count], sorted.
     """
@@ -87,7 +92,7 @@ def choose_golden(
     margin = top_two[:, 1] - top_two[:, 0]
     flips = np.sum([answer.argmax(axis=1) != probabilities.argmax(axis=1) for answer in answers], axis=0) if answers else np.zeros(len(labels))
     flipped = [index for index in np.lexsort((margin, -flips)) if flips[index]]
-    order = [*flipped[: count // 2], *_extremes(images, answers), *_uncertain(margin, labels)]
+    order = [*flipped[: max(count - 2 * _RESERVED, count // 2)], *_extremes(images, answers)[:_RESERVED], *_uncertain(margin, labels)]
     return np.sort(np.array(list(dict.fromkeys(int(index) for index in order))[:count], np.int64))
 
 

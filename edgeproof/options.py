@@ -44,6 +44,7 @@ GivenMarginOption = Annotated[
         "--max-drop", metavar="PP", help="Margin of the verdict in percentage points (default: 0.25; the frozen one; with --rejudge, the last one)."
     ),
 ]
+MixedMarginOption = Annotated[float | None, typer.Option("--max-drop", metavar="PP", help="With --mixed: largest drop allowed (default 0.25).")]
 RejudgeOption = Annotated[bool, typer.Option("--rejudge", help="Judge the saved outputs again, without inference.")]
 FreezeOption = Annotated[Path | None, typer.Option("--freeze", metavar="FILE.npz", help="Also write the baseline, without its images, for a CI run.")]
 RuntimeOption = Annotated[list[str] | None, typer.Option("--runtime", help="Only this runtime (may be repeated).")]

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,14 @@ _REPLACES = {
     "qat": _QAT + _EXPORT + _VERDICT,
     "export": _VERDICT,  # artifacts of other formats stay
     "parity": _VERDICT,
+}
+
+# What a file must hold for anything to be done with it.
+_FIELDS = {
+    "validation.npz": ("images", "labels", "baseline_probabilities"),
+    "folded.json": ("folded_sha256", "not_quantizable"),
+    "artifacts/manifest.json": ("artifacts",),
+    "parity.json": ("verdict", "margin_pp", "baseline", "rows", "hops", "flips"),
 }
 
 _MADE_BY = {
@@ -93,6 +101,7 @@ class Workspace:
             fields = json.loads(path.read_text())
             if not isinstance(fields, dict):
                 raise ValueError("not a JSON object")
+            _check_fields(name, fields)
             return fields
         except (OSError, ValueError) as error:
             raise InputError(f"Cannot read {path} ({error}): run `{self.command_for(name)}` again.") from None
@@ -100,7 +109,12 @@ class Workspace:
     def read_arrays(self, name: str) -> dict[str, np.ndarray]:
         from edge_runtime.arrays import read_npz
 
-        return read_npz(self.require(name), f"run `{self.command_for(name)}` again")
+        arrays = read_npz(self.require(name), f"run `{self.command_for(name)}` again")
+        try:
+            _check_fields(name, arrays)
+        except ValueError as error:
+            raise InputError(f"Cannot read {self / name} ({error}): run `{self.command_for(name)}` again.") from None
+        return arrays
 
     def write_bytes(self, name: str, content: bytes) -> Path:
         """Write beside, flush to disk, rename: a reader sees the old file or the new one, never a part."""
@@ -173,20 +187,30 @@ class Workspace:
             os.replace(staged / name, self / name)
 
     def artifacts(self) -> list[Artifact]:
-        """The exported files that the manifest lists; InputError when one is not the file it was."""
+        """The exported files that the manifest lists; InputError when there are none, or one is not the file it was."""
+        listed = self.read_json("artifacts/manifest.json")["artifacts"]
+        if not listed:
+            command = self.command_for("artifacts/manifest.json")
+            raise InputError(f"{self / 'artifacts/manifest.json'} lists no artifacts: run `{command}` again.")
+        return [self.artifact(name, facts) for name, facts in listed.items()]
+
+    def artifact(self, name: str, facts: Mapping[str, Any]) -> Artifact:
+        """One of them, with what the manifest says of it. InputError when it is missing, or is another file."""
         from benchmarks.matrix import Artifact
 
-        command = self.command_for("artifacts/manifest.json")
-        artifacts = []
-        for name, facts in self.read_json("artifacts/manifest.json").get("artifacts", {}).items():
-            path = self / f"artifacts/{name}"
-            if not path.exists() or file_sha256(path) != facts.get("sha256"):
-                raise InputError(f"{path} is not the file that was exported (its sha256 differs from the manifest): run `{command}` again.")
-            claims = (facts["format"], facts["source"], facts["sha256"], tuple(facts["runtimes"]), facts["bytes"], facts.get("assume"))
-            artifacts.append(Artifact(path.resolve(), *claims))
-        if not artifacts:
-            raise InputError(f"{self / 'artifacts/manifest.json'} lists no artifacts: run `{command}` again.")
-        return artifacts
+        path, command = self / f"artifacts/{name}", self.command_for("artifacts/manifest.json")
+        if not path.is_file():
+            raise InputError(f"{path} is missing: run `{command}` again.")
+        if file_sha256(path) != facts.get("sha256"):
+            raise InputError(f"{path} is not the file that was exported (its sha256 differs from the manifest): run `{command}` again.")
+        claims = (facts["format"], facts["source"], facts["sha256"], tuple(facts["runtimes"]), facts["bytes"], facts.get("assume"))
+        return Artifact(path.resolve(), *claims)
+
+
+def _check_fields(name: str, fields: Mapping[str, Any]) -> None:
+    missing = [field for field in _FIELDS.get(name, ()) if field not in fields]
+    if missing:
+        raise ValueError(f"it lacks {', '.join(missing)}")
 
 
 def _is_file(path: Path) -> bool:

@@ -66,6 +66,8 @@ class Search:
         """
         if self.within(int8 := self._try(INT8)):
             return int8
+        if len(self.layers) + 2 > MOST_CONVERSIONS:  # each layer is tried alone
+            raise ModelError(f"The network has {len(self.layers)} layers to price, and at most {MOST_CONVERSIONS} files are tried: mix by hand.")
         everything = self._try(frozenset(self.layers))
         if self.certified and not self.within(everything):
             self.certified = False

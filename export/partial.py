@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_runtime.errors import ModelError, first_line
-from export.to_tflite import serving_function
+from export.to_tflite import optimizing_converter, run_converter
 
 
 def convert_partial(model: Any, *, softmax: bool) -> bytes:
@@ -17,18 +16,11 @@ def convert_partial(model: Any, *, softmax: bool) -> bytes:
     Without a representative dataset: given one, the converter would find the missing ranges and quantize everything.
     """
     import tensorflow as tf
-    from tensorflow.lite.python.convert import ConverterError
 
-    function, spec = serving_function(model, softmax=softmax)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function(spec)], model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter = optimizing_converter(model, softmax)
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8  # documented to give way to float32 where the output is not quantized
-    try:
-        content = bytes(converter.convert())
-    except (ConverterError, ValueError, RuntimeError) as error:
-        raise ModelError(f"TensorFlow Lite cannot convert this model: {first_line(error)}.") from None
-    return _without_barriers(content)
+    return _without_barriers(run_converter(converter))
 
 
 def _without_barriers(content: bytes) -> bytes:

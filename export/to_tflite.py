@@ -28,24 +28,24 @@ def serving_function(model: Any, *, softmax: bool) -> tuple[Any, Any]:
 
 def convert_float32(model: Any, *, softmax: bool) -> bytes:
     """The folded model as it is. `softmax`: whether the file answers with probabilities rather than logits."""
-    return _run(_converter(model, softmax))
+    return run_converter(_converter(model, softmax))
 
 
 def convert_float16(model: Any, *, softmax: bool) -> bytes:
     """Weights stored as float16, half the size; computed in float32."""
     import tensorflow as tf
 
-    converter = _optimizing(model, softmax)
+    converter = optimizing_converter(model, softmax)
     converter.target_spec.supported_types = [tf.float16]
-    return _run(converter)
+    return run_converter(converter)
 
 
 def convert_dynamic(model: Any, *, softmax: bool) -> bytes:
     """Weights of 1,024 elements and more stored as int8; activations stay float and are quantized on the fly, image by image."""
-    converter = _optimizing(model, softmax)
+    converter = optimizing_converter(model, softmax)
     # Per channel, a Dense becomes FULLY_CONNECTED v12, which no tflite-runtime can load.
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
-    return _run(converter)
+    return run_converter(converter)
 
 
 def convert_int8(model: Any, calibration: np.ndarray, *, softmax: bool) -> bytes:
@@ -67,15 +67,16 @@ def convert_int16x8(model: Any, calibration: np.ndarray, *, softmax: bool) -> by
 
 
 def _calibrated(model: Any, calibration: np.ndarray, softmax: bool, operators: Any, ends: Any) -> bytes:
-    converter = _optimizing(model, softmax)
+    converter = optimizing_converter(model, softmax)
     converter.representative_dataset = lambda: ([image[np.newaxis]] for image in calibration)
     converter.target_spec.supported_ops = [operators]
     converter.inference_input_type = ends
     converter.inference_output_type = ends
-    return _run(converter)
+    return run_converter(converter)
 
 
-def _optimizing(model: Any, softmax: bool) -> Any:
+def optimizing_converter(model: Any, softmax: bool) -> Any:
+    """A converter that quantizes whatever it has ranges for."""
     import tensorflow as tf
 
     converter = _converter(model, softmax)
@@ -90,7 +91,8 @@ def _converter(model: Any, softmax: bool) -> Any:
     return tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function(spec)], model)
 
 
-def _run(converter: Any) -> bytes:
+def run_converter(converter: Any) -> bytes:
+    """The flatbuffer; ModelError in one line when the converter refuses."""
     from tensorflow.lite.python.convert import ConverterError
 
     try:

@@ -15,7 +15,7 @@ import pytest
 from edge_runtime.metadata import read_tflite_metadata
 from export.audit import audit
 from export.partial import float_layers
-from tests.pipelines import Run
+from tests.pipelines import Run, run
 
 LAYERS = ["conv2d", "conv2d_1", "dense"]
 DAMAGED = "conv2d_1"
@@ -62,10 +62,10 @@ class Mixing:
     file: Path
 
 
-def mixed(run: Run, folder: Path, margin_pp: float, damage: tuple[str, str, str] | None = None) -> Mixing:
+def mixed(finished: Run, folder: Path, margin_pp: float, damage: tuple[str, str, str] | None = None) -> Mixing:
     """Mix a copy of a finished workspace, its QAT model damaged before: (layer, endings of variables, factor)."""
-    shutil.copytree(run.workspace, folder / "w")
-    (folder / "pictures").symlink_to(run.workspace.parent / "pictures")
+    shutil.copytree(finished.workspace, folder / "w")
+    (folder / "pictures").symlink_to(finished.workspace.parent / "pictures")
     (folder / "w/validation.npz").unlink()
     before = {path: path.stat().st_mtime_ns for path in (folder / "w").rglob("*")}
     if damage:
@@ -90,11 +90,22 @@ def test_the_damaged_layer_is_kept_float_and_no_other(damaged: Mixing) -> None:
     assert damaged.fields["conversions"] == 2 + len(LAYERS)
 
 
-def test_the_file_is_float_there_and_int8_elsewhere_and_says_so(damaged: Mixing) -> None:
+def test_the_file_is_float_there_and_int8_elsewhere(damaged: Mixing) -> None:
     content = damaged.file.read_bytes()
     assert float_layers(content, LAYERS) == {DAMAGED}
     assert not audit(content).is_int8
-    metadata = read_tflite_metadata(content)
+
+
+def test_the_command_keeps_the_file_with_its_prices_and_its_name(damaged: Mixing, twin_run: Run) -> None:
+    folder = damaged.file.parent
+    shutil.copy(twin_run.workspace / "validation.npz", folder / "w")
+    done = run("export", "tflite", "--mixed", "--max-drop", "8", "-w", "w", cwd=folder)
+    assert done.code == 0, done.stderr
+    assert f"Kept 1 of 3 layers float ({DAMAGED})" in done.stderr
+    facts = json.loads((folder / "w/artifacts/manifest.json").read_text())["artifacts"]["stranger-tflite-mixed.tflite"]
+    assert (facts["format"], facts["audit"]["precision"], facts["mixed"]["kept_float"]) == ("tflite-mixed", "mixed", [DAMAGED])
+    assert facts["tried"] == ["ai-edge-litert", "tflite-runtime"]
+    metadata = read_tflite_metadata((folder / "w/artifacts/stranger-tflite-mixed.tflite").read_bytes())
     assert metadata is not None
     assert metadata.format == "tflite-mixed"
 

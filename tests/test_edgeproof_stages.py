@@ -126,3 +126,41 @@ def _interrupt_while_training(process: subprocess.Popen[str]) -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
     assert "interrupted" in process.stderr.read()
+
+
+def test_a_lost_artifact_can_be_exported_again(copied: Path) -> None:
+    name = next(name for name in _artifact_hashes(copied) if name.endswith("float32.onnx"))
+    (copied / "w/artifacts" / name).unlink()
+    assert run("parity", "-w", "w", cwd=copied).stderr.startswith(f"error: w/artifacts/{name} is missing: run ")
+    done = run("export", "tflite", "--float32", "-w", "w", cwd=copied)
+    assert (done.code, f"Left out of the manifest: w/artifacts/{name} is missing" in done.stderr) == (0, True)
+    assert run("export", "onnx", "--float32", "-w", "w", cwd=copied).code == 0
+    assert name in json.loads((copied / "w/artifacts/manifest.json").read_text())["artifacts"]
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("parity", "--runtime", "onnxruntime", "--kernels", "builtin"), "onnxruntime has no builtin kernels"),
+        (("export", "tflite", "--max-drop", "1"), "--max-drop only mean something with --mixed"),
+        (("export", "tflite", "--mixed", "--max-drop", "-1"), "between 0 and 100"),
+    ],
+)
+def test_options_that_come_to_nothing_are_refused_and_change_nothing(copied: Path, options: tuple[str, ...], complaint: str) -> None:
+    before = (copied / "w/parity.json").read_bytes()
+    done = run(*options, "-w", "w", cwd=copied)
+    assert (done.code, complaint in done.stderr, "Traceback" in done.stderr) == (2, True, False), done.stderr
+    assert (copied / "w/parity.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(("name", "damaged"), [("parity.json", b"{}"), ("artifacts/compact.golden.npz", None), ("validation.npz", None)])
+def test_a_record_that_lacks_what_it_must_hold_is_named(copied: Path, name: str, damaged: bytes | None) -> None:
+    if damaged is None:
+        np.savez(copied / "w" / name, images=np.zeros((2, 28, 28, 1), np.uint8))
+    else:
+        (copied / "w" / name).write_bytes(damaged)
+    command = ("parity", "--rejudge") if name != "artifacts/compact.golden.npz" else ("check", "w")
+    done = run(*command, *(() if command[0] == "check" else ("-w", "w")), cwd=copied)
+    assert "Traceback" not in done.stderr
+    assert done.code == (1 if command[0] == "check" else 2), done.stderr
+    assert Path(name).name in done.stderr + done.stdout

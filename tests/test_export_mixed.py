@@ -105,11 +105,19 @@ def test_a_loss_that_is_not_quantization_s_is_said_with_the_best_reached(certifi
 
 
 def test_it_gives_up_after_a_stated_number_of_conversions() -> None:
-    layers = "".join(chr(0x100 + index) for index in range(MOST_CONVERSIONS + 5))
+    layers = "".join(chr(0x100 + index) for index in range(MOST_CONVERSIONS - 5))
     finding = search(additive(dict.fromkeys(layers, 1)), layers, 0.0)
     with pytest.raises(ModelError, match=f"^{MOST_CONVERSIONS} conversions found no set"):
         finding.run()
     assert len(finding.tried) == MOST_CONVERSIONS
+
+
+def test_more_layers_than_can_be_priced_are_refused_before_minutes_are_spent() -> None:
+    layers = "".join(chr(0x100 + index) for index in range(MOST_CONVERSIONS + 5))
+    finding = search(additive(dict.fromkeys(layers, 1)), layers, 0.0)
+    with pytest.raises(ModelError, match=f"has {MOST_CONVERSIONS + 5} layers to price"):
+        finding.run()
+    assert len(finding.tried) == 1
 
 
 def test_progress_never_passes_its_end() -> None:

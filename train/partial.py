@@ -20,7 +20,7 @@ _INPUT_KINDS = ("InputLayer", "QuantizeLayer")
 # The converter computes a layer in int8 as soon as its input and its output are quantized, whether its weights were trained for it or not.
 # A float operation between the layer and the quantizer of its output stops it, if it is one that does not hand its operand's range on.
 # This one changes no number (x, or x·alpha below zero: half a unit in the last place); at alpha = 1 the converter would drop it before it
-# quantizes. `export.mixed` takes it out of the finished file.
+# quantizes. `export.partial` takes it out of the finished file.
 _BARRIER = ("LeakyReLU", {"alpha": float(np.nextafter(np.float32(1), np.float32(0)))})
 
 

@@ -16,6 +16,7 @@ from edgeproof.options import (
     JsonOption,
     LogitsOption,
     MarginOption,
+    MixedMarginOption,
     ModelOption,
     PreprocessOption,
     SecondsOption,
@@ -24,6 +25,7 @@ from edgeproof.options import (
     WorkspaceOption,
     adopt_model,
     open_workspace,
+    refuse_without,
     refuse_without_model,
 )
 
@@ -129,7 +131,7 @@ def export(
     mixed: Annotated[
         bool, typer.Option("--mixed", help="Int8 but for the fewest layers that keep the drop within --max-drop; takes minutes.")
     ] = False,
-    max_drop: MarginOption = 0.25,
+    max_drop: MixedMarginOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     model: ModelOption = None,
     data: DataOption = None,
@@ -140,17 +142,25 @@ def export(
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> int:
-    """Export artifacts, each audited and run on its runtimes before it is kept. Without flags: float32 and int8; "all": every format."""
+    """Export artifacts, each audited and run on its runtimes before it is kept. Without flags: float32 and int8; "all": every format but mixed."""
+    from benchmarks.parity import DEFAULT_MARGIN_PP
     from edgeproof.stages.exporting import export_formats
+    from edgeproof.stages.judging import check_margin
+    from edgeproof.stages.quantize import fold_baseline
     from export.formats import choose_formats
 
     flags = {"int8": int8, "int8-ptq": int8_ptq, "float32": float32, "float16": float16, "dynamic": dynamic, "int16x8": int16x8, "mixed": mixed}
     formats = choose_formats(family, [kind for kind, wanted in flags.items() if wanted])
     refuse_without_model(model, data=data, preprocess=preprocess, logits=logits, epochs=epochs, seed=seed)
+    refuse_without("--mixed", mixed, **{"max-drop": max_drop})
+    margin = DEFAULT_MARGIN_PP if max_drop is None else max_drop
+    check_margin(margin)  # before minutes of work, not after
     place, console = open_workspace(workspace, as_json, verbose)
     if model is not None:
         _prepare(place, console, model, data, preprocess, logits, epochs, seed, formats)
-    exported = export_formats(place, console, formats, max_drop)
+    elif place.has("training.json") and not place.has("folded.json"):
+        fold_baseline(place, console)  # takes seconds, and is all that most formats need
+    exported = export_formats(place, console, formats, margin)
     console.give(exported)
     for name, facts in exported["artifacts"].items():
         share, runtimes = facts["audit"]["int8_weights_share"] or 0, " and ".join(facts["tried"])
@@ -159,7 +169,8 @@ def export(
             console.show(f"  will not load on {runtime}: {reason}")
     for name, reason in exported["failed"].items():
         console.show(f"{name} failed: {reason}")
-    console.show(f"Next: edgeproof parity{place.option}")
+    if exported["artifacts"]:
+        console.show(f"Next: edgeproof parity{place.option}")
     return 1 if exported["failed"] else 0
 
 

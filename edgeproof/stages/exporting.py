@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.matrix import Artifact
 from benchmarks.outputs import Outputs
 from benchmarks.parity import DEFAULT_MARGIN_PP
-from edge_runtime.errors import ModelError
+from edge_runtime.errors import EdgeproofError, InputError, ModelError
 from edge_runtime.golden import GoldenVectors
 from edgeproof.console import Console
 from edgeproof.stages import calibrating, trying
@@ -43,17 +43,20 @@ def export_formats(workspace: Workspace, console: Console, formats: Sequence[For
         saturated = calibrating.saturations(workspace, project, sources, calibration)
         made = convert(console, project, sources, formats, hashes, failed)
     calibrating.report(console, calibration, saturated)
-    tried, golden = _try(workspace, console, made, failed)
+    former = _manifest(workspace)
+    kept = _still_there(workspace, console, former.get("artifacts", {}), made)
+    tried, golden = _try(workspace, console, made, list(kept.values()), failed)
     facts = {name: _facts(item, [outputs for outputs in tried if outputs.artifact == name], hashes, mixed) for name, item in made.items()}
     if made:
-        former = _manifest(workspace)
         record = {
             "inputs": {"dataset_sha256": project.dataset_sha256, "baseline_sha256": project.baseline_sha256, **hashes},
             "calibration": calibrating.facts(calibration, saturated, former),
-            "artifacts": _in_order({**former.get("artifacts", {}), **facts}),
+            "artifacts": _in_order({**{name: former["artifacts"][name] for name in kept}, **facts}),
             "failed": _still_failing({**former.get("failed", {}), **failed}, made),
         }
         _keep(workspace, project, made, golden, record)
+    elif former:
+        workspace.write_json("artifacts/manifest.json", {**former, "failed": {**former.get("failed", {}), **failed}})
     return {"artifacts": facts, "failed": failed}
 
 
@@ -68,7 +71,7 @@ def _search(
         if refusal := why_not_quantizable(workspace):
             raise ModelError(refusal)
         mixed = mix(workspace, console, margin_pp)
-    except ModelError as error:
+    except EdgeproofError as error:
         failed[MIXED] = str(error)
         return None, others
     console.say(mixed.sentence)
@@ -82,7 +85,20 @@ def _manifest(workspace: Workspace) -> dict[str, Any]:
     return workspace.read_json("artifacts/manifest.json") if workspace.has("artifacts/manifest.json") else {}
 
 
-def _try(workspace: Workspace, console: Console, made: dict[str, Made], failed: dict[str, str]) -> tuple[list[Outputs], GoldenVectors | None]:
+def _still_there(workspace: Workspace, console: Console, former: Mapping[str, Any], made: Mapping[str, Made]) -> dict[str, Artifact]:
+    """Artifacts of other formats. One that has been lost or changed since is left out, so that it can be exported again."""
+    kept = {}
+    for name in former.keys() - made.keys():
+        try:
+            kept[name] = workspace.artifact(name, former[name])
+        except InputError as error:
+            console.say(f"Left out of the manifest: {error}")
+    return kept
+
+
+def _try(
+    workspace: Workspace, console: Console, made: dict[str, Made], kept: Sequence[Artifact], failed: dict[str, str]
+) -> tuple[list[Outputs], GoldenVectors | None]:
     """Run what was made; what a claimed runtime cannot run moves from `made` to `failed`. Golden vectors are chosen by what all answered."""
     if not made:
         return [], None
@@ -96,8 +112,6 @@ def _try(workspace: Workspace, console: Console, made: dict[str, Made], failed: 
             del artifacts[name]
         if not made:
             return tried, None
-        held = workspace.artifacts() if _manifest(workspace) else []
-        kept = [artifact for artifact in held if artifact.path.name not in made]
         tried += trying.run_all(workspace, console, kept) if kept else []
         return tried, trying.golden_vectors(workspace, console, [*kept, *artifacts.values()], tried)
 

@@ -37,6 +37,8 @@ def judge_parity(
     check_margin(margin_pp)
     chosen = [find_target(name) for name in targets]
     matrix = cells(runnable_artifacts(workspace, runtimes), runtimes=runtimes, kernels=_known_kernels(kernels))
+    if not matrix:
+        raise InputError(f"Nothing to run: {', '.join(runtimes)} has no {', '.join(kernels)} kernels.")
     images = workspace.read_arrays("validation.npz")["images"]
     _warn_if_too_few(console, len(images), margin_pp)
     outputs: list[Outputs] = []
