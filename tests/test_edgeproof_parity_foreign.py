@@ -147,6 +147,29 @@ def test_bad_usage_gets_one_line(folder: Path) -> None:
     _refused(folder, *PARITY, *to, "small.tflite", "--preprocess", "unti", because="Did you mean 'unit'?")
 
 
+def test_a_folder_with_files_of_the_users_own_is_left_alone(folder: Path) -> None:
+    for name in ("artifacts/two.tflite", "figures/mine.txt", "baseline.keras"):
+        here = folder / name.split("/")[0].split(".")[0]
+        (here / name).parent.mkdir(parents=True)
+        shutil.copy(folder / "small.tflite", here / name)
+        place = here.name
+        _refused(folder, *PARITY, "--baseline", "float.tflite", "--export", "small.tflite", "-w", place, because=f"{name.split('/')[0]} is not")
+    shutil.copy(folder / "held-out.npz", folder / "validation.npz")
+    given = ("--baseline", "float.tflite", "--export", "small.tflite", "--data", "validation.npz", "-w", ".")
+    _refused(folder, "parity", *given, because="validation.npz is not edgeproof's, and would be replaced: choose another folder with -w")
+
+
+def test_what_is_judged_cannot_lie_where_the_workspace_keeps_its_own(folder: Path) -> None:
+    assert run(*PARITY, "--baseline", "float.tflite", "--export", "small.tflite", "-w", "w", cwd=folder).code == 0
+    shutil.copy(folder / "float.tflite", folder / "w/artifacts/float.tflite")
+    _refused(folder, *PARITY, "--baseline", "w/artifacts/float.tflite", "--export", "small.tflite", "-w", "w", because="w/artifacts/float.tflite lies")
+    _refused(folder, *PARITY, "--baseline", "float.tflite", "--export", "w/artifacts/small.tflite", "-w", "w", because="w/artifacts/small.tflite lies")
+    given = ("--baseline", "float.tflite", "--export", "small.tflite", "--data", "w/validation.npz", "-w", "w")
+    _refused(folder, "parity", *given, because="w/validation.npz lies where w keeps its own")
+    mistyped = ("--baseline", "flaot.tflite", "--export", "small.tflite", "-w", "w")
+    _refused(folder, *PARITY, *mistyped, because="No such baseline: flaot.tflite")
+
+
 def test_data_and_files_that_do_not_fit_each_other(folder: Path) -> None:
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 2

@@ -21,7 +21,8 @@ from train.datasets import EMBEDDED
 
 def adopt(workspace: Workspace, console: Console, *, baseline: Path, exports: Sequence[Path], source: str, preprocess: str | None) -> None:
     """Make `workspace` hold the baseline's answers to all images of `source`, and copies of the exports. Nothing is written before all fit."""
-    _refuse_other_work(workspace, baseline)
+    _refuse_other_work(workspace, baseline_sha256(baseline))
+    _refuse_to_replace(workspace, (baseline, *exports, Path(source)))
     if preprocess:
         Preprocessing.named(preprocess, (1, 1, 1))  # an unknown name is a mistake whether or not a file needs it
     models = _read(exports)
@@ -33,13 +34,24 @@ def adopt(workspace: Workspace, console: Console, *, baseline: Path, exports: Se
     _keep(workspace, given, models, contracts)
 
 
-def _refuse_other_work(workspace: Workspace, baseline: Path) -> None:
-    """Only what was adopted with the same baseline may be replaced: trained models must not vanish because -w was forgotten."""
+def _refuse_other_work(workspace: Workspace, sha256: str) -> None:
+    """Only what was adopted with the same baseline may be replaced: neither trained models nor a user's files may vanish with a wrong -w."""
     if not workspace.has("training.json"):
+        for place in workspace.replaceable:
+            if place.exists():
+                raise InputError(f"{place} is not edgeproof's, and would be replaced: choose another folder with -w.")
         return
     former = workspace.read_json("training.json")
-    if not workspace.adopted or former.get("baseline_sha256") != baseline_sha256(baseline):
+    if not workspace.adopted or former.get("baseline_sha256") != sha256:
         raise InputError(f"{workspace.path} already holds {former.get('name')}, made from something else: choose another folder with -w.")
+
+
+def _refuse_to_replace(workspace: Workspace, given: Sequence[Path]) -> None:
+    """What is judged, and by what, must outlive the judgement."""
+    places = [place.resolve() for place in workspace.replaceable]
+    for path in given:
+        if any(path.resolve().is_relative_to(place) for place in places):
+            raise InputError(f"{path} lies where {workspace.path} keeps its own, and would be replaced: choose another folder with -w.")
 
 
 def _read(exports: Sequence[Path]) -> list[ModelFile]:

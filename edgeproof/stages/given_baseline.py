@@ -39,17 +39,15 @@ class Given:
 
 def read_baseline(path: Path, source: str, preprocess: str | None, console: Console) -> Given:
     """Have the baseline answer all images of `source`, or match them with those that it was frozen with. InputError, ModelError."""
+    return _READERS[path.suffix](path, source, preprocess, console)
+
+
+def baseline_sha256(path: Path) -> str:
+    """The identity of the model behind a baseline file; InputError when there is no such file, or it is of no kind that can be a baseline."""
     if path.suffix not in _READERS:
         raise InputError(f"Cannot take {path} as the baseline: give a {', '.join(_READERS)} file.")
     if not path.is_file():
         raise InputError(f"No such baseline: {path}.")
-    return _READERS[path.suffix](path, source, preprocess, console)
-
-
-def baseline_sha256(path: Path) -> str | None:
-    """The identity of the model behind a baseline file, or None when there is no such file."""
-    if not path.is_file():
-        return None
     return Frozen.load(path).baseline_sha256 if path.suffix == SUFFIX else file_sha256(path)
 
 
