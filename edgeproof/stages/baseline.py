@@ -28,6 +28,7 @@ def train_baseline(workspace: Workspace, console: Console, *, recipe: str, sourc
     _refuse_another_model(workspace, None)
     settings = replace(chosen.baseline, epochs=epochs) if epochs else chosen.baseline
     dataset = load_dataset(source)
+    dataset.check_splittable()
     split = stratified_split(dataset.labels, seed)
     contract = Preprocessing.named("unit", dataset.shape)
     _introduce(console, dataset)
@@ -84,6 +85,7 @@ def adopt_baseline(
             dataset = load_dataset(source, shape)
             if len(dataset.class_names) != classes:
                 raise InputError(f"{model_path} tells {classes} classes apart, {source} has {len(dataset.class_names)}.")
+            dataset.check_splittable()
             split = stratified_split(dataset.labels, seed)
         _introduce(console, dataset)
         console.say(f"Pixels reach the model as {scaling}: pixel × {contract.scale:.4g} + {contract.offset:g} (--preprocess says otherwise).")
