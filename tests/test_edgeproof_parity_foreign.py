@@ -97,15 +97,30 @@ def test_an_onnx_baseline_and_a_damaged_export(folder: Path) -> None:
     _refused(folder, "bench", because="is not the file that was exported (its sha256 differs from the manifest): run `edgeproof parity --baseline …")
 
 
-def test_what_a_runtime_refuses_is_a_gating_row_that_names_the_operator(folder: Path) -> None:
+def test_what_a_runtime_refuses_gates_where_that_runtime_was_asked_for(folder: Path) -> None:
     (folder / "new.tflite").write_bytes(foreign.with_operator_version((folder / "float.tflite").read_bytes(), "FULLY_CONNECTED", 12))
-    done = run(*PARITY, "--baseline", "float.tflite", "--export", "new.tflite", cwd=folder)
-    assert done.code == 1, done.stderr
+    given = (*PARITY, "--baseline", "float.tflite", "--export", "new.tflite")
+    done = run(*given, cwd=folder)
+    assert done.code == 0, done.stderr
     row = _row(folder, "new.tflite", "tflite-runtime")
-    assert (row["verdict"], row["gates"]) == ("UNSUPPORTED", True)
-    assert "FULLY_CONNECTED" in row["reason"]
-    assert "'12'" in row["reason"]
+    assert (row["verdict"], row["gates"]) == ("UNSUPPORTED", False)
+    assert "'12'" in row["reason"], "as the runtime says it"
+    assert "FULLY_CONNECTED v12 (it has up to v" in row["reason"]
+    assert "remedy: run it on ai-edge-litert" in row["reason"]
     assert _row(folder, "new.tflite", "ai-edge-litert")["verdict"] == "PASS"
+
+    required = run(*given, "--runtime", "tflite-runtime", "--runtime", "ai-edge-litert", cwd=folder)
+    assert required.code == 1, required.stderr
+    assert _row(folder, "new.tflite", "tflite-runtime")["gates"]
+    _refused(folder, *given, "--runtime", "tflite", "-w", "w", because="Unknown runtime")
+    _refused(folder, *given, "first.onnx", "--runtime", "tflite-runtime", "-w", "w", because="first.onnx would not be judged on tflite-runtime: name")
+
+
+def test_what_no_runtime_loads_does_not_pass_unseen(folder: Path) -> None:
+    (folder / "new.tflite").write_bytes(foreign.with_operator_version((folder / "float.tflite").read_bytes(), "FULLY_CONNECTED", 99))
+    done = run(*PARITY, "--baseline", "float.tflite", "--export", "new.tflite", "small.tflite", cwd=folder)
+    assert done.code == 1, done.stderr
+    assert _row(folder, "new.tflite", "ai-edge-litert")["gates"]
 
 
 def test_metadata_of_a_file_wins_over_what_is_assumed(folder: Path, tiny_artifacts: dict[str, Path]) -> None:
@@ -115,6 +130,20 @@ def test_metadata_of_a_file_wins_over_what_is_assumed(folder: Path, tiny_artifac
     assert run(*arguments, cwd=folder).code == 0
     facts = _json(folder / "runs/default/artifacts/manifest.json")["artifacts"]["ours.tflite"]
     assert (facts["format"], facts["assume"]) == ("tflite-int8-ptq", None)
+
+
+def test_a_few_held_out_images_of_a_class_or_none_are_enough_to_judge(folder: Path) -> None:
+    with np.load(folder / "held-out.npz") as data:
+        images, labels = data["images"], data["labels"]
+    kept = np.concatenate([np.flatnonzero(labels == 0)[:30], np.flatnonzero(labels == 2)[:4]])
+    foreign.save_held_out(folder / "few.npz", images[kept], labels[kept])
+    given = ("--export", "small.tflite", "--data", "few.npz", "--kernels", "default")
+    done = run("parity", "--baseline", "float.tflite", *given, "--max-drop", "5", "--freeze", "frozen.npz", cwd=folder)
+    assert done.code == 3, done.stderr
+    assert _json(folder / "runs/default/dataset.json")["label_counts"] == [30, 0, 4]
+    assert {row["class"] for row in _json(folder / "runs/default/parity.json")["per_class"]} == {0, 2}
+    assert run("dashboard", cwd=folder).code == 0
+    assert run("parity", "--baseline", "frozen.npz", *given, "-w", "w", cwd=folder).code == 3
 
 
 def test_a_wrong_pixel_range_is_found_out(folder: Path) -> None:
@@ -162,8 +191,12 @@ def test_a_folder_with_files_of_the_users_own_is_left_alone(folder: Path) -> Non
 def test_what_is_judged_cannot_lie_where_the_workspace_keeps_its_own(folder: Path) -> None:
     assert run(*PARITY, "--baseline", "float.tflite", "--export", "small.tflite", "-w", "w", cwd=folder).code == 0
     shutil.copy(folder / "float.tflite", folder / "w/artifacts/float.tflite")
-    _refused(folder, *PARITY, "--baseline", "w/artifacts/float.tflite", "--export", "small.tflite", "-w", "w", because="w/artifacts/float.tflite lies")
-    _refused(folder, *PARITY, "--baseline", "float.tflite", "--export", "w/artifacts/small.tflite", "-w", "w", because="w/artifacts/small.tflite lies")
+    _refused(
+        folder, *PARITY, "--baseline", "w/artifacts/float.tflite", "--export", "small.tflite", "-w", "w", because="w/artifacts/float.tflite lies"
+    )
+    _refused(
+        folder, *PARITY, "--baseline", "float.tflite", "--export", "w/artifacts/small.tflite", "-w", "w", because="w/artifacts/small.tflite lies"
+    )
     given = ("--baseline", "float.tflite", "--export", "small.tflite", "--data", "w/validation.npz", "-w", "w")
     _refused(folder, "parity", *given, because="w/validation.npz lies where w keeps its own")
     mistyped = ("--baseline", "flaot.tflite", "--export", "small.tflite", "-w", "w")

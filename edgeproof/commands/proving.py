@@ -66,7 +66,7 @@ def parity(
     if baseline is not None and data is not None:
         from edgeproof.stages.adopting import adopt
 
-        adopt(place, console, baseline=baseline, exports=exports, source=data, preprocess=preprocess)
+        adopt(place, console, baseline=baseline, exports=exports, source=data, preprocess=preprocess, runtimes=runtime or ())
     margin = judging.usual_margin(place, again=rejudge) if max_drop is None else max_drop
     if rejudge:
         report = judging.rejudge(place, margin_pp=margin)

@@ -6,12 +6,13 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.layers import INPUT, LayerRow, Tensor, layer_table
 from benchmarks.outputs import Outputs
-from benchmarks.parity import Report
+from benchmarks.parity import UNSUPPORTED, Report, Row
 from benchmarks.suspects import culprits, explain
 from benchmarks.targets import find_target
 from edge_runtime.arrays import read_npz
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
 
 
 def explain_failures(workspace: Workspace, outputs: Sequence[Outputs], report: Report, *, look_inside: bool) -> Report:
-    """The report with the hop of every row that fails and, if it is the export's and `look_inside`, the table of its layers."""
+    """The report with the hop of every row that fails and, if it is the export's and `look_inside`, the table of its layers.
+
+    A row that cannot run ends in the remedy that the manifest has for it.
+    """
+    report = replace(report, rows=tuple(_with_remedy(row, facts) for row, facts in _manifested(workspace, report)))
     found = culprits(report, outputs)
     own = [index for index, culprit in found.items() if culprit.own and look_inside]
     if not own or not workspace.has("layers.npz"):
@@ -33,6 +38,17 @@ def explain_failures(workspace: Workspace, outputs: Sequence[Outputs], report: R
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         tables = list(pool.map(lambda index: _table(workspace / "artifacts", outputs[index], layers, images), own))
     return explain(report, found, {index: table for index, table in zip(own, tables, strict=True) if table})
+
+
+def _manifested(workspace: Workspace, report: Report) -> list[tuple[Row, Mapping[str, Any]]]:
+    """Every row with what the manifest says of its artifact."""
+    artifacts = workspace.read_json("artifacts/manifest.json")["artifacts"]
+    return [(row, artifacts.get(row.artifact, {})) for row in report.rows]
+
+
+def _with_remedy(row: Row, facts: Mapping[str, Any]) -> Row:
+    refused = facts.get("refused", {}).get(row.runtime)
+    return replace(row, reason=f"{row.reason} ({refused})") if row.verdict == UNSUPPORTED and refused else row
 
 
 def _table(artifacts: Path, answers: Outputs, layers: Mapping[str, np.ndarray], images: np.ndarray) -> list[LayerRow]:
