@@ -64,7 +64,7 @@ def test_the_table_and_the_sentences_for_people(twin_folder: Path, capfd: pytest
     assert check_keras(twin_folder / "stranger.h5", new_console()) == 0
     lines = capfd.readouterr().out.splitlines()
     assert lines[0].split() == ["layer", "kind", "output", "parameters", "folding", "8-bit", "quantizer"]
-    assert "pixels reach it as raw: pixel × 1 + 0" in lines[-3]
+    assert "Takes 32×32×3 pictures. Pixels reach stranger.h5 as raw: pixel × 1 + 0 (--preprocess" in lines[-3]
     assert "It ends in softmax" in lines[-2]
     assert "will export tflite-float32, tflite-int8, onnx-float32 and onnx-int8;" in lines[-1]
 

@@ -14,6 +14,7 @@ from edge_runtime.errors import InputError
 from edge_runtime.preprocess import Preprocessing
 from edgeproof.console import Console
 from edgeproof.stages.freezing import SUFFIX, Frozen
+from edgeproof.stages.keras_file import KerasFile
 from edgeproof.stages.model_file import ModelFile
 from edgeproof.workspace import file_sha256
 from train.datasets import Dataset, load_dataset
@@ -52,26 +53,17 @@ def baseline_sha256(path: Path) -> str:
 
 
 def _keras(path: Path, source: str, preprocess: str | None, console: Console) -> Given:
-    from edgeproof.stages.baseline import model_answers, usual_scaling
-
     with console.natives_silenced():
         from train.evaluate import predict_probabilities
-        from train.model_files import check_head, load_model, model_shape
 
         with console.progress(f"Reading {path.name} and {source}"):
-            model = load_model(path)
-            check_head(model)
-            shape, classes = model_shape(model)
-            scaling = preprocess or usual_scaling(model)
-            contract = Preprocessing.named(scaling, shape)
-            dataset = load_dataset(source, shape)
-            if classes != len(dataset.class_names):
-                raise InputError(f"{path} tells {classes} classes apart, the data has {len(dataset.class_names)}.")
-        console.say(f"Pixels reach {path.name} as {scaling}: pixel × {contract.scale:.4g} + {contract.offset:g} (--preprocess says otherwise).")
+            given = KerasFile.read(path, preprocess)
+            dataset = given.load_data(source)
+        console.say(given.sentence)
         with console.progress("Evaluating the baseline") as progress:
-            probabilities = predict_probabilities(model, dataset.images, contract, progress)
-        output, parameters = model_answers(model), int(model.count_params())
-    return _given(path, contract, output, parameters, dataset, probabilities)
+            probabilities = predict_probabilities(given.model, dataset.images, given.contract, progress)
+        parameters = int(given.model.count_params())
+    return _given(path, given.contract, given.output, parameters, dataset, probabilities)
 
 
 def _exported(path: Path, source: str, preprocess: str | None, console: Console) -> Given:
