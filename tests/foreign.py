@@ -49,6 +49,22 @@ def onnx_without_metadata(path: Path, *, channels_first: bool = False) -> bytes:
     return bytes(model.SerializeToString())
 
 
+def onnx_of_bytes(path: Path) -> bytes:
+    """An ONNX file without metadata that takes uint8 and scales by itself."""
+    import onnx
+    from onnx import helper
+
+    model = onnx.load_from_string(onnx_without_metadata(path))
+    inner = model.graph.input[0]
+    outer = helper.make_tensor_value_info("bytes", onnx.TensorProto.UINT8, [dim.dim_value for dim in inner.type.tensor_type.shape.dim])
+    model.graph.initializer.append(helper.make_tensor("of_a_pixel", onnx.TensorProto.FLOAT, [], [1 / 255]))
+    model.graph.node.insert(0, helper.make_node("Mul", ["floats", "of_a_pixel"], [inner.name]))
+    model.graph.node.insert(0, helper.make_node("Cast", ["bytes"], ["floats"], to=onnx.TensorProto.FLOAT))
+    del model.graph.input[:]
+    model.graph.input.append(outer)
+    return bytes(model.SerializeToString())
+
+
 def with_operator_version(content: bytes, kind: str, version: int) -> bytes:
     """The same `.tflite`, asking for another version of an operator."""
     import flatbuffers

@@ -132,6 +132,14 @@ def test_metadata_of_a_file_wins_over_what_is_assumed(folder: Path, tiny_artifac
     assert (facts["format"], facts["assume"]) == ("tflite-int8-ptq", None)
 
 
+def test_bytes_are_said_to_be_taken_as_they_are(folder: Path, tiny_artifacts: dict[str, Path]) -> None:
+    (folder / "bytes.onnx").write_bytes(foreign.onnx_of_bytes(tiny_artifacts["onnx-float32"]))
+    done = run(*PARITY, "--baseline", "float.tflite", "--export", "bytes.onnx", "--preprocess", "unit", cwd=folder)
+    assert done.code == 0, done.stderr
+    assert "bytes.onnx takes pixels as they are, in NHWC: assumed logits out." in done.stderr
+    assert _row(folder, "bytes.onnx", "onnxruntime")["max_abs_probability_error"] < 1e-5, "it scales by itself"
+
+
 def test_a_few_held_out_images_of_a_class_or_none_are_enough_to_judge(folder: Path) -> None:
     with np.load(folder / "held-out.npz") as data:
         images, labels = data["images"], data["labels"]

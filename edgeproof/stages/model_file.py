@@ -113,6 +113,9 @@ class ModelFile:
         """What is assumed of a file that does not say itself, as a sentence."""
         if self.metadata:
             return None
+        given = self.audit.inputs[0]
+        if given.dtype == "uint8" and given.scale is None:  # no scaling that anybody names would be applied: `edge_runtime.classifier`
+            return f"{self.path.name} takes pixels as they are, in {contract.layout}: assumed {self.audit.answers} out."
         taken = f"{_scaling(contract)} in {contract.layout}"
         return f"{self.path.name} does not say what it takes: assumed {taken}, {self.audit.answers} out (--preprocess)."
 
