@@ -117,6 +117,8 @@ def _keep(workspace: Workspace, given: Given, models: Sequence[ModelFile], contr
     with workspace.stage("train") as files:
         files.write_json("dataset.json", dataset)
         files.write_arrays("validation.npz", arrays)
+        if given.layers:
+            files.write_arrays("layers.npz", dict(given.layers))
         for model in models:
             files.write_bytes(f"artifacts/{model.path.name}", model.content)
         manifest = {"schema": 1, "name": given.name, "recipe": None, "seed": None, "inputs": inputs, "artifacts": artifacts, "versions": versions()}

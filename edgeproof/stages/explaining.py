@@ -29,21 +29,17 @@ def explain_failures(workspace: Workspace, outputs: Sequence[Outputs], report: R
 
     A row that cannot run ends in the remedy that the manifest has for it.
     """
-    report = replace(report, rows=tuple(_with_remedy(row, facts) for row, facts in _manifested(workspace, report)))
+    manifest = workspace.read_json("artifacts/manifest.json")["artifacts"]
+    report = replace(report, rows=tuple(_with_remedy(row, manifest.get(row.artifact, {})) for row in report.rows))
     found = culprits(report, outputs)
     own = [index for index, culprit in found.items() if culprit.own and look_inside]
     if not own or not workspace.has("layers.npz"):
         return explain(report, found, {})
     layers, images = workspace.read_arrays("layers.npz"), workspace.read_arrays("validation.npz")["images"]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        tables = list(pool.map(lambda index: _table(workspace / "artifacts", outputs[index], layers, images), own))
+        artifacts, failing = workspace / "artifacts", [outputs[index] for index in own]
+        tables = list(pool.map(lambda answers: _table(artifacts, answers, manifest[answers.artifact].get("assume"), layers, images), failing))
     return explain(report, found, {index: table for index, table in zip(own, tables, strict=True) if table})
-
-
-def _manifested(workspace: Workspace, report: Report) -> list[tuple[Row, Mapping[str, Any]]]:
-    """Every row with what the manifest says of its artifact."""
-    artifacts = workspace.read_json("artifacts/manifest.json")["artifacts"]
-    return [(row, artifacts.get(row.artifact, {})) for row in report.rows]
 
 
 def _with_remedy(row: Row, facts: Mapping[str, Any]) -> Row:
@@ -51,21 +47,27 @@ def _with_remedy(row: Row, facts: Mapping[str, Any]) -> Row:
     return replace(row, reason=f"{row.reason} ({refused})") if row.verdict == UNSUPPORTED and refused else row
 
 
-def _table(artifacts: Path, answers: Outputs, layers: Mapping[str, np.ndarray], images: np.ndarray) -> list[LayerRow]:
-    """The layers of one row; none when nothing was kept to compare them with, or they cannot be looked at here."""
+def _table(
+    artifacts: Path, answers: Outputs, assume: Mapping[str, Any] | None, layers: Mapping[str, np.ndarray], images: np.ndarray
+) -> list[LayerRow]:
+    """The layers of one row; none when nothing was kept to compare them with, none keeps its name, or they cannot be looked at here."""
     prefix = f"{answers.source}/"
     reference = {name.removeprefix(prefix): values for name, values in layers.items() if name.startswith(prefix)}
     if INPUT not in reference:
         return []
+    images = images[: len(reference[INPUT])]
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
         try:
-            tensors, output = _tensors(artifacts / answers.artifact, answers, images[: len(reference[INPUT])], Path(folder))
+            tensors, output = _tensors(artifacts / answers.artifact, answers, assume, images, Path(folder))
         except (RuntimeProblem, InputError):  # the row says it already
             return []
-    return layer_table(reference, tensors, ends_in_logits=output == "logits")
+    if not tensors[0].means_numbers:  # pixels as they are, which are no scaled ones
+        del reference[INPUT]
+    table = layer_table(reference, tensors, ends_in_logits=output == "logits")
+    return table if any(row.layer != INPUT for row in table) else []
 
 
-def _tensors(model: Path, answers: Outputs, images: np.ndarray, folder: Path) -> tuple[list[Tensor], str]:
+def _tensors(model: Path, answers: Outputs, assume: Mapping[str, Any] | None, images: np.ndarray, folder: Path) -> tuple[list[Tensor], str]:
     """(what every operator wrote, whether the model answers with logits or probabilities)."""
     import numpy as np
 
@@ -78,7 +80,7 @@ def _tensors(model: Path, answers: Outputs, images: np.ndarray, folder: Path) ->
         model.write_bytes(content)
     np.save(folder / "images.npy", images)
     files = {"model": str(model), "images": str(folder / "images.npy"), "outputs": str(folder / "tensors.npz")}
-    job: dict[str, Any] = {"job": "tensors", **files, "kernels": answers.kernels}
+    job: dict[str, Any] = {"job": "tensors", **files, "kernels": answers.kernels, "assume": assume}
     message = find_target(answers.target).run(job, answers.runtime)
     arrays = read_npz(folder / "tensors.npz", "judge parity again")
     tensors = []

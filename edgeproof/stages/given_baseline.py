@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from edgeproof.console import Console
 from edgeproof.stages.freezing import SUFFIX, Frozen
 from edgeproof.stages.keras_file import KerasFile
 from edgeproof.stages.model_file import ModelFile
+from edgeproof.stages.reference_layers import baseline_layers
 from edgeproof.workspace import file_sha256
 from train.datasets import Dataset, load_dataset
 
@@ -36,6 +37,7 @@ class Given:
     images: np.ndarray
     labels: np.ndarray
     probabilities: np.ndarray
+    layers: Mapping[str, np.ndarray] = field(default_factory=dict)  # of a Keras model: for `layers.npz`
 
 
 def read_baseline(path: Path, source: str, preprocess: str | None, console: Console) -> Given:
@@ -62,8 +64,9 @@ def _keras(path: Path, source: str, preprocess: str | None, console: Console) ->
         console.say(given.sentence)
         with console.progress("Evaluating the baseline") as progress:
             probabilities = predict_probabilities(given.model, dataset.images, given.contract, progress)
-        parameters = int(given.model.count_params())
-    return _given(path, given.contract, given.output, parameters, dataset, probabilities)
+        layers = baseline_layers(given.model, dataset.images, given.contract)
+        answered = _given(path, given.contract, given.output, int(given.model.count_params()), dataset, probabilities)
+    return replace(answered, layers=layers)
 
 
 def _exported(path: Path, source: str, preprocess: str | None, console: Console) -> Given:
