@@ -80,7 +80,7 @@ def test_a_refused_layer_is_named_with_its_remedy_and_the_formats_it_costs(
     assert quantizer(fields)["soft"] == "use ReLU or LeakyReLU"
     assert quantizer(fields)["norm"] == "use BatchNormalization, which folds away"
     assert quantizer(fields)["conv"] == "int8"
-    assert [name for name, can in fields["formats"].items() if not can] == ["tflite-int8", "onnx-int8"]
+    assert [name for name, can in fields["formats"].items() if not can] == ["tflite-int8", "tflite-mixed", "onnx-int8"]
     assert (
         "will export tflite-float32 and onnx-float32; tflite-int8 and onnx-int8 will fail: 2 layers cannot be quantized: soft" in fields["sentence"]
     )
