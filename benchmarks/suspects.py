@@ -39,10 +39,11 @@ def culprits(report: Report, outputs: Sequence[Outputs]) -> dict[int, Culprit]:
 def _culprit(report: Report, index: int, answers: Outputs) -> Culprit | None:
     stages = [hop for hop in report.hops if hop.row is None]
     names = [hop.to for hop in stages]
-    if answers.source not in names:
+    if answers.source not in ("baseline", *names):
         return None
     own = [hop for hop in report.hops if hop.row == index]
-    chain = stages[: names.index(answers.source) + 1] + own
+    before = [] if answers.source == "baseline" else stages[: names.index(answers.source) + 1]
+    chain = before + own
     failing = [hop for hop in chain if hop.verdict == FAIL]
     if not failing and not own:  # no numbers, or not as many as there are classes
         return Culprit(answers.source, answers.artifact, True)

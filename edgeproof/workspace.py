@@ -91,6 +91,11 @@ class Workspace:
             return False
 
     @property
+    def replaceable(self) -> list[Path]:
+        """The places of all that a new baseline replaces: its own files and what later stages make from them."""
+        return [self / name for name in _REPLACES["train"]]
+
+    @property
     def option(self) -> str:
         """How a command names this workspace: not at all, if it is the default one."""
         return "" if str(self.path) == DEFAULT else f" -w {self.path}"

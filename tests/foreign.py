@@ -49,6 +49,45 @@ def onnx_without_metadata(path: Path, *, channels_first: bool = False) -> bytes:
     return bytes(model.SerializeToString())
 
 
+def onnx_of_bytes(path: Path) -> bytes:
+    """An ONNX file without metadata that takes uint8 and scales by itself."""
+    import onnx
+    from onnx import helper
+
+    model = onnx.load_from_string(onnx_without_metadata(path))
+    inner = model.graph.input[0]
+    outer = helper.make_tensor_value_info("bytes", onnx.TensorProto.UINT8, [dim.dim_value for dim in inner.type.tensor_type.shape.dim])
+    model.graph.initializer.append(helper.make_tensor("of_a_pixel", onnx.TensorProto.FLOAT, [], [1 / 255]))
+    model.graph.node.insert(0, helper.make_node("Mul", ["floats", "of_a_pixel"], [inner.name]))
+    model.graph.node.insert(0, helper.make_node("Cast", ["bytes"], ["floats"], to=onnx.TensorProto.FLOAT))
+    del model.graph.input[:]
+    model.graph.input.append(outer)
+    return bytes(model.SerializeToString())
+
+
+def bring_keras(folder: Path) -> None:
+    """`folder` with net.h5, 400 pictures labelled as it answers, its own good.tflite, and one for each layer that was damaged before."""
+    import tensorflow as tf
+    import tf_keras
+
+    tf_keras.utils.set_random_seed(1)
+    layers = tf_keras.layers
+    plain = [layers.Conv2D(4, 3, use_bias=False, name="first"), layers.BatchNormalization(name="norm"), layers.ReLU(name="act")]
+    deep = [layers.Conv2D(8, 3, activation="relu", name="second"), layers.BatchNormalization(name="norm2"), layers.Flatten(name="flat")]
+    model = tf_keras.Sequential([layers.Input((8, 8, 1)), *plain, *deep, layers.Dense(3, activation="softmax", name="head")], name="net")
+    images = make_tiny_images(400, seed=6)
+    answers = model(images / np.float32(255)).numpy()
+    model.get_layer("head").bias.assign(-np.log(answers).mean(axis=0) + np.log(answers).mean())  # so that every class is answered
+    save_held_out(folder / "held-out.npz", images, model(images / np.float32(255)).numpy().argmax(axis=1))
+    model.save(folder / "net.h5")
+    (folder / "good.tflite").write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+    for name in ("second", "head"):
+        kernel, bias = model.get_layer(name).get_weights()
+        model.get_layer(name).set_weights([-kernel, bias])
+        (folder / f"{name}.tflite").write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+        model.get_layer(name).set_weights([kernel, bias])
+
+
 def with_operator_version(content: bytes, kind: str, version: int) -> bytes:
     """The same `.tflite`, asking for another version of an operator."""
     import flatbuffers

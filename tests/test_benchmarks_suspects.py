@@ -36,7 +36,8 @@ def wrong(count: int) -> np.ndarray:
         (0, 3, 7, "qat", OWN),  # none fails by itself: the one that drops most
         (0, 4, 7, "qat", Culprit("folded", "qat", own=False)),
         (0, 0, 0, "qat", None),
-        (0, 0, 100, "baseline", None),
+        (100, 100, 100, "baseline", Culprit("baseline", "m.tflite", own=True)),  # a stranger's export came by no stage
+        (0, 0, 100, "unheard of", None),
     ],
 )
 def test_the_hop_that_loses_the_answers(folded: int, qat: int, raw: int, source: str, culprit: Culprit | None) -> None:

@@ -64,7 +64,7 @@ def test_the_table_and_the_sentences_for_people(twin_folder: Path, capfd: pytest
     assert check_keras(twin_folder / "stranger.h5", new_console()) == 0
     lines = capfd.readouterr().out.splitlines()
     assert lines[0].split() == ["layer", "kind", "output", "parameters", "folding", "8-bit", "quantizer"]
-    assert "pixels reach it as raw: pixel × 1 + 0" in lines[-3]
+    assert "Takes 32×32×3 pictures. Pixels reach stranger.h5 as raw: pixel × 1 + 0 (--preprocess" in lines[-3]
     assert "It ends in softmax" in lines[-2]
     assert "will export tflite-float32, tflite-int8, onnx-float32 and onnx-int8;" in lines[-1]
 
@@ -80,7 +80,7 @@ def test_a_refused_layer_is_named_with_its_remedy_and_the_formats_it_costs(
     assert quantizer(fields)["soft"] == "use ReLU or LeakyReLU"
     assert quantizer(fields)["norm"] == "use BatchNormalization, which folds away"
     assert quantizer(fields)["conv"] == "int8"
-    assert [name for name, can in fields["formats"].items() if not can] == ["tflite-int8", "onnx-int8"]
+    assert [name for name, can in fields["formats"].items() if not can] == ["tflite-int8", "tflite-mixed", "onnx-int8"]
     assert (
         "will export tflite-float32 and onnx-float32; tflite-int8 and onnx-int8 will fail: 2 layers cannot be quantized: soft" in fields["sentence"]
     )

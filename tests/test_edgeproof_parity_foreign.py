@@ -97,15 +97,30 @@ def test_an_onnx_baseline_and_a_damaged_export(folder: Path) -> None:
     _refused(folder, "bench", because="is not the file that was exported (its sha256 differs from the manifest): run `edgeproof parity --baseline …")
 
 
-def test_what_a_runtime_refuses_is_a_gating_row_that_names_the_operator(folder: Path) -> None:
+def test_what_a_runtime_refuses_gates_where_that_runtime_was_asked_for(folder: Path) -> None:
     (folder / "new.tflite").write_bytes(foreign.with_operator_version((folder / "float.tflite").read_bytes(), "FULLY_CONNECTED", 12))
-    done = run(*PARITY, "--baseline", "float.tflite", "--export", "new.tflite", cwd=folder)
-    assert done.code == 1, done.stderr
+    given = (*PARITY, "--baseline", "float.tflite", "--export", "new.tflite")
+    done = run(*given, cwd=folder)
+    assert done.code == 0, done.stderr
     row = _row(folder, "new.tflite", "tflite-runtime")
-    assert (row["verdict"], row["gates"]) == ("UNSUPPORTED", True)
-    assert "FULLY_CONNECTED" in row["reason"]
-    assert "'12'" in row["reason"]
+    assert (row["verdict"], row["gates"]) == ("UNSUPPORTED", False)
+    assert "'12'" in row["reason"], "as the runtime says it"
+    assert "FULLY_CONNECTED v12 (it has up to v" in row["reason"]
+    assert "remedy: run it on ai-edge-litert" in row["reason"]
     assert _row(folder, "new.tflite", "ai-edge-litert")["verdict"] == "PASS"
+
+    required = run(*given, "--runtime", "tflite-runtime", "--runtime", "ai-edge-litert", cwd=folder)
+    assert required.code == 1, required.stderr
+    assert _row(folder, "new.tflite", "tflite-runtime")["gates"]
+    _refused(folder, *given, "--runtime", "tflite", "-w", "w", because="Unknown runtime")
+    _refused(folder, *given, "first.onnx", "--runtime", "tflite-runtime", "-w", "w", because="first.onnx would not be judged on tflite-runtime: name")
+
+
+def test_what_no_runtime_loads_does_not_pass_unseen(folder: Path) -> None:
+    (folder / "new.tflite").write_bytes(foreign.with_operator_version((folder / "float.tflite").read_bytes(), "FULLY_CONNECTED", 99))
+    done = run(*PARITY, "--baseline", "float.tflite", "--export", "new.tflite", "small.tflite", cwd=folder)
+    assert done.code == 1, done.stderr
+    assert _row(folder, "new.tflite", "ai-edge-litert")["gates"]
 
 
 def test_metadata_of_a_file_wins_over_what_is_assumed(folder: Path, tiny_artifacts: dict[str, Path]) -> None:
@@ -115,6 +130,28 @@ def test_metadata_of_a_file_wins_over_what_is_assumed(folder: Path, tiny_artifac
     assert run(*arguments, cwd=folder).code == 0
     facts = _json(folder / "runs/default/artifacts/manifest.json")["artifacts"]["ours.tflite"]
     assert (facts["format"], facts["assume"]) == ("tflite-int8-ptq", None)
+
+
+def test_bytes_are_said_to_be_taken_as_they_are(folder: Path, tiny_artifacts: dict[str, Path]) -> None:
+    (folder / "bytes.onnx").write_bytes(foreign.onnx_of_bytes(tiny_artifacts["onnx-float32"]))
+    done = run(*PARITY, "--baseline", "float.tflite", "--export", "bytes.onnx", "--preprocess", "unit", cwd=folder)
+    assert done.code == 0, done.stderr
+    assert "bytes.onnx takes pixels as they are, in NHWC: assumed logits out." in done.stderr
+    assert _row(folder, "bytes.onnx", "onnxruntime")["max_abs_probability_error"] < 1e-5, "it scales by itself"
+
+
+def test_a_few_held_out_images_of_a_class_or_none_are_enough_to_judge(folder: Path) -> None:
+    with np.load(folder / "held-out.npz") as data:
+        images, labels = data["images"], data["labels"]
+    kept = np.concatenate([np.flatnonzero(labels == 0)[:30], np.flatnonzero(labels == 2)[:4]])
+    foreign.save_held_out(folder / "few.npz", images[kept], labels[kept])
+    given = ("--export", "small.tflite", "--data", "few.npz", "--kernels", "default")
+    done = run("parity", "--baseline", "float.tflite", *given, "--max-drop", "5", "--freeze", "frozen.npz", cwd=folder)
+    assert done.code == 3, done.stderr
+    assert _json(folder / "runs/default/dataset.json")["label_counts"] == [30, 0, 4]
+    assert {row["class"] for row in _json(folder / "runs/default/parity.json")["per_class"]} == {0, 2}
+    assert run("dashboard", cwd=folder).code == 0
+    assert run("parity", "--baseline", "frozen.npz", *given, "-w", "w", cwd=folder).code == 3
 
 
 def test_a_wrong_pixel_range_is_found_out(folder: Path) -> None:
@@ -147,6 +184,33 @@ def test_bad_usage_gets_one_line(folder: Path) -> None:
     _refused(folder, *PARITY, *to, "small.tflite", "--preprocess", "unti", because="Did you mean 'unit'?")
 
 
+def test_a_folder_with_files_of_the_users_own_is_left_alone(folder: Path) -> None:
+    for name in ("artifacts/two.tflite", "figures/mine.txt", "baseline.keras"):
+        here = folder / name.split("/")[0].split(".")[0]
+        (here / name).parent.mkdir(parents=True)
+        shutil.copy(folder / "small.tflite", here / name)
+        place = here.name
+        _refused(folder, *PARITY, "--baseline", "float.tflite", "--export", "small.tflite", "-w", place, because=f"{name.split('/')[0]} is not")
+    shutil.copy(folder / "held-out.npz", folder / "validation.npz")
+    given = ("--baseline", "float.tflite", "--export", "small.tflite", "--data", "validation.npz", "-w", ".")
+    _refused(folder, "parity", *given, because="validation.npz is not edgeproof's, and would be replaced: choose another folder with -w")
+
+
+def test_what_is_judged_cannot_lie_where_the_workspace_keeps_its_own(folder: Path) -> None:
+    assert run(*PARITY, "--baseline", "float.tflite", "--export", "small.tflite", "-w", "w", cwd=folder).code == 0
+    shutil.copy(folder / "float.tflite", folder / "w/artifacts/float.tflite")
+    _refused(
+        folder, *PARITY, "--baseline", "w/artifacts/float.tflite", "--export", "small.tflite", "-w", "w", because="w/artifacts/float.tflite lies"
+    )
+    _refused(
+        folder, *PARITY, "--baseline", "float.tflite", "--export", "w/artifacts/small.tflite", "-w", "w", because="w/artifacts/small.tflite lies"
+    )
+    given = ("--baseline", "float.tflite", "--export", "small.tflite", "--data", "w/validation.npz", "-w", "w")
+    _refused(folder, "parity", *given, because="w/validation.npz lies where w keeps its own")
+    mistyped = ("--baseline", "flaot.tflite", "--export", "small.tflite", "-w", "w")
+    _refused(folder, *PARITY, *mistyped, because="No such baseline: flaot.tflite")
+
+
 def test_data_and_files_that_do_not_fit_each_other(folder: Path) -> None:
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 2
@@ -173,6 +237,22 @@ def test_a_keras_baseline_tells_its_own_pixel_range(twin_run: Run, twin_folder: 
     _refused(
         tmp_path, "parity", "-w", twin_run.workspace, "--baseline", twin_folder / "stranger.h5", "--export", export, *data, because="already holds"
     )
+
+
+def test_the_layer_that_a_strangers_export_loses_its_answers_in_is_named(tmp_path: Path) -> None:
+    foreign.bring_keras(tmp_path)
+    exports = ("--export", "good.tflite", "second.tflite", "head.tflite")
+    done = run(*PARITY, "--baseline", "net.h5", *exports, "--runtime", "ai-edge-litert", cwd=tmp_path)
+    assert done.code == 1, done.stderr
+    parity = _json(tmp_path / "runs/default/parity.json")
+    assert [row["verdict"] for row in parity["rows"]] == ["PASS", "FAIL", "FAIL"]
+    assert [(suspect["hop"], suspect["layer"]) for suspect in parity["suspects"]] == [
+        ({"from": "baseline", "to": "second.tflite"}, "second"),
+        ({"from": "baseline", "to": "head.tflite"}, "head"),
+    ]
+    before = [(line["layer"], line["snr_db"] > 80) for line in parity["layers"] if line["row"] == 2]
+    assert before == [*((name, True) for name in ("input", "act", "second", "norm2", "flat")), ("head", False)]
+    assert "lost between baseline and tflite-float32 (second), where second falls from" in parity["rows"][1]["reason"]
 
 
 def test_channels_first_are_fed_channels_first(tmp_path: Path) -> None:

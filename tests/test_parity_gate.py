@@ -50,6 +50,24 @@ def test_good_exports_pass_and_leave_their_reports(repository: Path, tmp_path: P
     assert "no dashboard" not in done.stderr
 
 
+def test_the_same_folder_takes_the_reports_of_another_baseline(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _gate(repository, tmp_path, monkeypatch, "small.tflite")[0].returncode == 0
+    again, summary = _gate(repository, tmp_path, monkeypatch, "small.tflite", BASELINE="first.onnx", MAX_DROP="5")
+    assert again.returncode == 0, again.stderr
+    assert summary.startswith("## Parity: PASS")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"parity.json", "parity.md", "parity.junit.xml", "dashboard.html"}
+
+
+def test_a_runtime_may_be_required(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = tmp_path / "new.tflite"
+    new.write_bytes(foreign.with_operator_version((repository / "float.tflite").read_bytes(), "FULLY_CONNECTED", 12))
+    assert _gate(repository, tmp_path, monkeypatch, str(new))[0].returncode == 0
+    required, summary = _gate(repository, tmp_path, monkeypatch, str(new), RUNTIMES="ai-edge-litert\ntflite-runtime\n")
+    assert required.returncode == 1, required.stderr
+    assert "FULLY_CONNECTED" in summary
+    assert {row["runtime"] for row in json.loads((tmp_path / "out/parity.json").read_text())["rows"]} == {"ai-edge-litert", "tflite-runtime"}
+
+
 def test_a_damaged_export_fails_and_so_does_what_is_undecided(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done, summary = _gate(repository, tmp_path, monkeypatch, "small.tflite\ndamaged.tflite")
     assert done.returncode == 1, done.stderr
@@ -76,6 +94,6 @@ def test_what_cannot_be_judged_leaves_no_former_report(repository: Path, tmp_pat
 def test_the_workflow_runs_the_script_with_every_setting_it_knows() -> None:
     workflow, script = WORKFLOW.read_text(), GATE.read_text()
     assert "run: .github/parity-gate.sh" in workflow
-    for setting in ("BASELINE", "EXPORTS", "DATA", "MAX_DROP", "PREPROCESS", "INCONCLUSIVE"):
+    for setting in ("BASELINE", "EXPORTS", "DATA", "MAX_DROP", "PREPROCESS", "RUNTIMES", "INCONCLUSIVE"):
         assert f"{setting}: ${{{{ inputs.{setting.lower().replace('_', '-')} }}}}" in workflow
         assert f"#   {setting} " in script

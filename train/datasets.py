@@ -53,10 +53,14 @@ class Dataset:
             raise InputError(f"{self.source}: label {label} of image {outside[0] + 1} is outside the classes 0..{classes - 1}.")
         if classes < 2:
             raise InputError(f"{self.source}: a classifier needs at least 2 classes, found {classes}.")
-        for index, count in enumerate(self.label_counts):
+
+    def check_splittable(self) -> None:
+        """InputError unless there are enough images of every class to train and judge on different ones."""
+        for name, count in zip(self.class_names, self.label_counts, strict=True):
             if count < MIN_IMAGES_PER_CLASS:
+                classes = len(self.class_names)
                 raise InputError(
-                    f"{self.source}: class {self.class_names[index]!r} (of {classes}) has {count} images, at least {MIN_IMAGES_PER_CLASS} are needed."
+                    f"{self.source}: class {name!r} (of {classes}) has {count} images, at least {MIN_IMAGES_PER_CLASS} are needed to split."
                 )
 
     @property
@@ -187,8 +191,8 @@ def _from_arrays(source: str, images: np.ndarray, labels: np.ndarray, names: tup
 
 
 def numbered_classes(labels: np.ndarray) -> tuple[str, ...]:
-    """Names "0".."k" where only numbers are known: up to the largest label, which `Dataset` then checks for gaps.
+    """Names "0".."k" where only numbers are known: up to the largest label.
 
-    labels int64 [N]. A label of N or more leaves a gap for certain: no need to name each class up to it.
+    labels int64 [N]. A label of N or more is a mistake, not a class: `Dataset` then refuses it.
     """
     return tuple(str(index) for index in range(min(int(labels.max(initial=0)), len(labels)) + 1))

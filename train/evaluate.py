@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from edge_runtime.preprocess import Preprocessing
 from edge_runtime.progress import Progress, silent
 from edge_runtime.tensors import softmax
 from train.fit import ends_in_softmax
+from train.graph import output_layer
 
 BATCH = 500
 
@@ -37,6 +40,23 @@ def layer_outputs(model: Any, images: np.ndarray, contract: Preprocessing) -> di
     values = inner(contract.normalize(images), training=False)
     values = values if isinstance(values, list) else [values]
     return {layer.name: np.asarray(value, np.float32) for layer, value in zip(layers, values, strict=True)}
+
+
+@contextmanager
+def without_softmax(model: Any) -> Iterator[None]:
+    """Meanwhile the last layer answers with logits, if its activation is softmax."""
+    import tf_keras
+
+    last = output_layer(model)
+    softmax = getattr(last, "activation", None)
+    if softmax is None or not ends_in_softmax(model):
+        yield
+        return
+    last.activation = tf_keras.activations.linear
+    try:
+        yield
+    finally:
+        last.activation = softmax
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,6 +29,11 @@ from edgeproof.options import (
     refuse_with,
     refuse_without,
 )
+
+if TYPE_CHECKING:
+    from benchmarks.parity import Report
+    from edgeproof.console import Console
+    from edgeproof.workspace import Workspace
 
 
 def parity(
@@ -56,33 +61,18 @@ def parity(
     exports = [*(export or ()), *(more or ())]
     _check_usage(baseline, export, exports, data, preprocess)
     refuse_with("--rejudge", rejudge, baseline=baseline, on=on != ["local"], runtime=runtime, kernels=kernels)
-    if max_drop is not None:
-        judging.check_margin(max_drop)
+    _check_values(max_drop, freeze)
     place, console = open_workspace(workspace, as_json, verbose)
-    if freeze is not None:
-        from edgeproof.stages.freezing import check_freezable
-
-        check_freezable(freeze)
     if baseline is not None and data is not None:
         from edgeproof.stages.adopting import adopt
 
-        adopt(place, console, baseline=baseline, exports=exports, source=data, preprocess=preprocess)
+        adopt(place, console, baseline=baseline, exports=exports, source=data, preprocess=preprocess, runtimes=runtime or ())
     margin = judging.usual_margin(place, again=rejudge) if max_drop is None else max_drop
     if rejudge:
         report = judging.rejudge(place, margin_pp=margin)
     else:
         report = judging.judge_parity(place, console, margin_pp=margin, targets=on, runtimes=runtime or (), kernels=kernels or ())
-    if place.has("dashboard.html"):  # it is a report, too: it must not show a former verdict
-        from edgeproof.stages.showing import build_dashboard
-
-        build_dashboard(place, console)
-    console.give(report.to_dict())
-    show_verdicts(place, console)
-    if freeze is not None:
-        from edgeproof.stages.freezing import freeze as write_frozen
-
-        console.show(f"Frozen: {freeze}, {write_frozen(place, freeze, margin) / 1000:.0f} KB, no images in it.")
-    console.show(f"Report: {place / 'parity.md'}, {place / 'parity.json'}, {place / 'parity.junit.xml'}. Next: edgeproof bench{place.option}")
+    _tell(place, console, report, margin, freeze)
     return judging.exit_code(report.verdict)
 
 
@@ -93,6 +83,31 @@ def _check_usage(baseline: Path | None, export: list[Path] | None, exports: list
     refuse_without("--baseline", baseline is not None, export=export, data=data, preprocess=preprocess)
     if baseline is not None and (not export or data is None):
         raise typer.BadParameter("--baseline needs --export FILE… and --data SRC: what is to be judged, and on which images")
+
+
+def _check_values(max_drop: float | None, freeze: Path | None) -> None:
+    """InputError for a margin that is none and a file that cannot be written, before anything runs."""
+    from edgeproof.stages import freezing, judging
+
+    if max_drop is not None:
+        judging.check_margin(max_drop)
+    if freeze is not None:
+        freezing.check_freezable(freeze)
+
+
+def _tell(place: Workspace, console: Console, report: Report, margin_pp: float, freeze: Path | None) -> None:
+    """The verdict to whoever reads it: the terminal, JSON, a dashboard that was there, the frozen baseline."""
+    if place.has("dashboard.html"):  # it is a report, too: it must not show a former verdict
+        from edgeproof.stages.showing import build_dashboard
+
+        build_dashboard(place, console)
+    console.give(report.to_dict())
+    show_verdicts(place, console)
+    if freeze is not None:
+        from edgeproof.stages.freezing import freeze as write_frozen
+
+        console.show(f"Frozen: {freeze}, {write_frozen(place, freeze, margin_pp) / 1000:.0f} KB, no images in it.")
+    console.show(f"Report: {place / 'parity.md'}, {place / 'parity.json'}, {place / 'parity.junit.xml'}. Next: edgeproof bench{place.option}")
 
 
 def bench(

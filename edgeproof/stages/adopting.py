@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.matrix import able_runtimes
 from edge_runtime.errors import InputError
+from edge_runtime.interpreter import RUNTIMES, find_runtime
 from edge_runtime.preprocess import Preprocessing
 from edgeproof.console import Console
 from edgeproof.stages.given_baseline import Given, baseline_sha256, read_baseline
@@ -19,27 +21,62 @@ from edgeproof.workspace import Workspace
 from train.datasets import EMBEDDED
 
 
-def adopt(workspace: Workspace, console: Console, *, baseline: Path, exports: Sequence[Path], source: str, preprocess: str | None) -> None:
-    """Make `workspace` hold the baseline's answers to all images of `source`, and copies of the exports. Nothing is written before all fit."""
-    _refuse_other_work(workspace, baseline)
+def adopt(
+    workspace: Workspace,
+    console: Console,
+    *,
+    baseline: Path,
+    exports: Sequence[Path],
+    source: str,
+    preprocess: str | None,
+    runtimes: Sequence[str] = (),
+) -> None:
+    """Make `workspace` hold the baseline's answers to all images of `source`, and copies of the exports. Nothing is written before all fit.
+
+    runtimes: those that somebody named, and which therefore must load every export that is for them.
+    """
+    _refuse_other_work(workspace, baseline_sha256(baseline))
+    _refuse_to_replace(workspace, (baseline, *exports, Path(source)))
     if preprocess:
         Preprocessing.named(preprocess, (1, 1, 1))  # an unknown name is a mistake whether or not a file needs it
     models = _read(exports)
+    _refuse_unread(models, runtimes)
     given = read_baseline(baseline, source, preprocess, console)
     contracts = [_fitting(model, given, preprocess) for model in models]
     for model, contract in zip(models, contracts, strict=True):
         if assumed := model.assumption(contract):
             console.say(assumed)
-    _keep(workspace, given, models, contracts)
+    _keep(workspace, given, models, contracts, runtimes)
 
 
-def _refuse_other_work(workspace: Workspace, baseline: Path) -> None:
-    """Only what was adopted with the same baseline may be replaced: trained models must not vanish because -w was forgotten."""
+def _refuse_other_work(workspace: Workspace, sha256: str) -> None:
+    """Only what was adopted with the same baseline may be replaced: neither trained models nor a user's files may vanish with a wrong -w."""
     if not workspace.has("training.json"):
+        for place in workspace.replaceable:
+            if place.exists():
+                raise InputError(f"{place} is not edgeproof's, and would be replaced: choose another folder with -w.")
         return
     former = workspace.read_json("training.json")
-    if not workspace.adopted or former.get("baseline_sha256") != baseline_sha256(baseline):
+    if not workspace.adopted or former.get("baseline_sha256") != sha256:
         raise InputError(f"{workspace.path} already holds {former.get('name')}, made from something else: choose another folder with -w.")
+
+
+def _refuse_to_replace(workspace: Workspace, given: Sequence[Path]) -> None:
+    """What is judged, and by what, must outlive the judgement."""
+    places = [place.resolve() for place in workspace.replaceable]
+    for path in given:
+        if any(path.resolve().is_relative_to(place) for place in places):
+            raise InputError(f"{path} lies where {workspace.path} keeps its own, and would be replaced: choose another folder with -w.")
+
+
+def _refuse_unread(models: Sequence[ModelFile], runtimes: Sequence[str]) -> None:
+    """No export may be left out because none of the runtimes that somebody named reads such files."""
+    for name in runtimes:
+        find_runtime(name)
+    for model in models if runtimes else ():
+        if not any(RUNTIMES[name].suffix == model.path.suffix for name in runtimes):
+            readers = ", ".join(name for name, runtime in RUNTIMES.items() if runtime.suffix == model.path.suffix)
+            raise InputError(f"{model.path} would not be judged on {', '.join(runtimes)}: name {readers} with --runtime, too.")
 
 
 def _read(exports: Sequence[Path]) -> list[ModelFile]:
@@ -60,7 +97,7 @@ def _fitting(model: ModelFile, given: Given, preprocess: str | None) -> Preproce
     return contract
 
 
-def _keep(workspace: Workspace, given: Given, models: Sequence[ModelFile], contracts: Sequence[Preprocessing]) -> None:
+def _keep(workspace: Workspace, given: Given, models: Sequence[ModelFile], contracts: Sequence[Preprocessing], required: Sequence[str]) -> None:
     dataset, inputs = _dataset_facts(given), {"dataset_sha256": given.dataset.sha256, "baseline_sha256": given.sha256}
     artifacts = {}
     for model, contract, format in zip(models, contracts, _formats(models), strict=True):
@@ -71,7 +108,8 @@ def _keep(workspace: Workspace, given: Given, models: Sequence[ModelFile], contr
             "source_sha256": given.sha256,
             "sha256": artifact.sha256,
             "bytes": artifact.bytes,
-            "runtimes": list(artifact.runtimes),
+            "runtimes": sorted({*artifact.runtimes, *able_runtimes(artifact, required)}) if required else list(artifact.runtimes),
+            "refused": model.refused,
             "assume": artifact.assume,
             "audit": model.audit.to_dict(),
         }
@@ -79,6 +117,8 @@ def _keep(workspace: Workspace, given: Given, models: Sequence[ModelFile], contr
     with workspace.stage("train") as files:
         files.write_json("dataset.json", dataset)
         files.write_arrays("validation.npz", arrays)
+        if given.layers:
+            files.write_arrays("layers.npz", dict(given.layers))
         for model in models:
             files.write_bytes(f"artifacts/{model.path.name}", model.content)
         manifest = {"schema": 1, "name": given.name, "recipe": None, "seed": None, "inputs": inputs, "artifacts": artifacts, "versions": versions()}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edge_runtime.errors import InputError, first_line
 from edge_runtime.preprocess import Preprocessing
 from edgeproof.console import Console
+from edgeproof.stages.keras_file import KerasFile
 from edgeproof.stages.project import dataset_facts, versions
 from edgeproof.workspace import Workspace, file_sha256
 from train.datasets import Dataset, load_dataset
@@ -28,6 +29,7 @@ def train_baseline(workspace: Workspace, console: Console, *, recipe: str, sourc
     _refuse_another_model(workspace, None)
     settings = replace(chosen.baseline, epochs=epochs) if epochs else chosen.baseline
     dataset = load_dataset(source)
+    dataset.check_splittable()
     split = stratified_split(dataset.labels, seed)
     contract = Preprocessing.named("unit", dataset.shape)
     _introduce(console, dataset)
@@ -73,40 +75,20 @@ def adopt_baseline(
     """Take a user's trained model as the baseline, and judge it on the user's data."""
     _refuse_another_model(workspace, model_path)
     with console.natives_silenced():
-        from train.model_files import check_head, load_model, model_shape
-
         with console.progress(f"Reading {model_path.name} and {source}"):
-            model = load_model(model_path)
-            check_head(model)
-            shape, classes = model_shape(model)
-            scaling = preprocess or usual_scaling(model)
-            contract = Preprocessing.named(scaling, shape)
-            dataset = load_dataset(source, shape)
-            if len(dataset.class_names) != classes:
-                raise InputError(f"{model_path} tells {classes} classes apart, {source} has {len(dataset.class_names)}.")
+            given = KerasFile.read(model_path, preprocess)
+            dataset = given.load_data(source)
+            dataset.check_splittable()
             split = stratified_split(dataset.labels, seed)
         _introduce(console, dataset)
-        console.say(f"Pixels reach the model as {scaling}: pixel × {contract.scale:.4g} + {contract.offset:g} (--preprocess says otherwise).")
+        console.say(given.sentence)
         facts = {
             "name": model_path.stem,
             "recipe": None,
             "model": {"file": model_path.name, "sha256": file_sha256(model_path)},
-            "output": "logits" if logits else model_answers(model),
+            "output": "logits" if logits else given.output,
         }
-        return _keep(workspace, console, model, dataset, split, contract, facts, None)
-
-
-def usual_scaling(model: Any) -> str:
-    """A model that scales by itself takes bytes; any other is assumed to take 0..1."""
-    from train.fold import scales_pixels_itself
-
-    return "raw" if scales_pixels_itself(model) else "unit"
-
-
-def model_answers(model: Any) -> str:
-    from train.fit import ends_in_softmax
-
-    return "probabilities" if ends_in_softmax(model) else "logits"
+        return _keep(workspace, console, given.model, dataset, split, given.contract, facts, None)
 
 
 def _keep(

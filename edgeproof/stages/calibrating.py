@@ -8,7 +8,7 @@ from typing import Any
 
 from edgeproof.console import Console
 from edgeproof.stages.project import Project
-from edgeproof.stages.quantize import CHECKED_IMAGES
+from edgeproof.stages.reference_layers import CHECKED_IMAGES
 from edgeproof.workspace import Workspace
 from export.calibration import Calibration, Saturation
 from export.formats import FOLDED, QAT, Sources

@@ -6,12 +6,13 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.layers import INPUT, LayerRow, Tensor, layer_table
 from benchmarks.outputs import Outputs
-from benchmarks.parity import Report
+from benchmarks.parity import UNSUPPORTED, Report, Row
 from benchmarks.suspects import culprits, explain
 from benchmarks.targets import find_target
 from edge_runtime.arrays import read_npz
@@ -24,32 +25,49 @@ if TYPE_CHECKING:
 
 
 def explain_failures(workspace: Workspace, outputs: Sequence[Outputs], report: Report, *, look_inside: bool) -> Report:
-    """The report with the hop of every row that fails and, if it is the export's and `look_inside`, the table of its layers."""
+    """The report with the hop of every row that fails and, if it is the export's and `look_inside`, the table of its layers.
+
+    A row that cannot run ends in the remedy that the manifest has for it.
+    """
+    manifest = workspace.read_json("artifacts/manifest.json")["artifacts"]
+    report = replace(report, rows=tuple(_with_remedy(row, manifest.get(row.artifact, {})) for row in report.rows))
     found = culprits(report, outputs)
     own = [index for index, culprit in found.items() if culprit.own and look_inside]
     if not own or not workspace.has("layers.npz"):
         return explain(report, found, {})
     layers, images = workspace.read_arrays("layers.npz"), workspace.read_arrays("validation.npz")["images"]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        tables = list(pool.map(lambda index: _table(workspace / "artifacts", outputs[index], layers, images), own))
+        artifacts, failing = workspace / "artifacts", [outputs[index] for index in own]
+        tables = list(pool.map(lambda answers: _table(artifacts, answers, manifest[answers.artifact].get("assume"), layers, images), failing))
     return explain(report, found, {index: table for index, table in zip(own, tables, strict=True) if table})
 
 
-def _table(artifacts: Path, answers: Outputs, layers: Mapping[str, np.ndarray], images: np.ndarray) -> list[LayerRow]:
-    """The layers of one row; none when nothing was kept to compare them with, or they cannot be looked at here."""
+def _with_remedy(row: Row, facts: Mapping[str, Any]) -> Row:
+    refused = facts.get("refused", {}).get(row.runtime)
+    return replace(row, reason=f"{row.reason} ({refused})") if row.verdict == UNSUPPORTED and refused else row
+
+
+def _table(
+    artifacts: Path, answers: Outputs, assume: Mapping[str, Any] | None, layers: Mapping[str, np.ndarray], images: np.ndarray
+) -> list[LayerRow]:
+    """The layers of one row; none when nothing was kept to compare them with, none keeps its name, or they cannot be looked at here."""
     prefix = f"{answers.source}/"
     reference = {name.removeprefix(prefix): values for name, values in layers.items() if name.startswith(prefix)}
     if INPUT not in reference:
         return []
+    images = images[: len(reference[INPUT])]
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
         try:
-            tensors, output = _tensors(artifacts / answers.artifact, answers, images[: len(reference[INPUT])], Path(folder))
+            tensors, output = _tensors(artifacts / answers.artifact, answers, assume, images, Path(folder))
         except (RuntimeProblem, InputError):  # the row says it already
             return []
-    return layer_table(reference, tensors, ends_in_logits=output == "logits")
+    if not tensors[0].means_numbers:  # pixels as they are, which are no scaled ones
+        del reference[INPUT]
+    table = layer_table(reference, tensors, ends_in_logits=output == "logits")
+    return table if any(row.layer != INPUT for row in table) else []
 
 
-def _tensors(model: Path, answers: Outputs, images: np.ndarray, folder: Path) -> tuple[list[Tensor], str]:
+def _tensors(model: Path, answers: Outputs, assume: Mapping[str, Any] | None, images: np.ndarray, folder: Path) -> tuple[list[Tensor], str]:
     """(what every operator wrote, whether the model answers with logits or probabilities)."""
     import numpy as np
 
@@ -62,7 +80,7 @@ def _tensors(model: Path, answers: Outputs, images: np.ndarray, folder: Path) ->
         model.write_bytes(content)
     np.save(folder / "images.npy", images)
     files = {"model": str(model), "images": str(folder / "images.npy"), "outputs": str(folder / "tensors.npz")}
-    job: dict[str, Any] = {"job": "tensors", **files, "kernels": answers.kernels}
+    job: dict[str, Any] = {"job": "tensors", **files, "kernels": answers.kernels, "assume": assume}
     message = find_target(answers.target).run(job, answers.runtime)
     arrays = read_npz(folder / "tensors.npz", "judge parity again")
     tensors = []

@@ -8,9 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_runtime.preprocess import Preprocessing
 from edgeproof.console import Console
-from edgeproof.stages.baseline import model_answers, usual_scaling
+from edgeproof.stages.keras_file import KerasFile
 from export.formats import FORMATS, QAT, usual_formats
 from train.outlook import LayerOutlook, Outlook, outlook
 
@@ -29,18 +28,15 @@ def check_keras(path: Path, console: Console) -> int:
     InputError or ModelError for a file that is no tf_keras classifier, as when it is run.
     """
     with console.natives_silenced():
-        from train.model_files import check_head, load_model, model_shape
-
-        model = load_model(path)
-        check_head(model)
-        shape, classes = model_shape(model)
-        contract = Preprocessing.named(usual_scaling(model), shape)
-        found, head = outlook(model), model_answers(model)
+        given = KerasFile.read(path)
+        found = outlook(given.model)
     sentence = closing_sentence(path, found)
     console.show(layer_table(found.layers))
-    for step in (_input_sentence(contract, usual_scaling(model)), f"{classes} classes. {_HEADS[head]}", sentence):
+    size = "×".join(map(str, given.contract.shape))
+    for step in (f"Takes {size} pictures. {given.sentence}", f"{given.classes} classes. {_HEADS[given.output]}", sentence):
         console.show(step)
-    console.give({"file": str(path), "preprocessing": contract.to_dict(), "classes": classes, "output": head, **_fields(found), "sentence": sentence})
+    facts = {"file": str(path), "preprocessing": given.contract.to_dict(), "classes": given.classes, "output": given.output}
+    console.give({**facts, **_fields(found), "sentence": sentence})
     return 1 if found.objections or found.unfoldable else 0
 
 
@@ -78,11 +74,6 @@ def _fields(found: Outlook) -> dict[str, Any]:
         "unfoldable": found.unfoldable or None,
         "formats": {name: name not in failing for name in FORMATS},
     }
-
-
-def _input_sentence(contract: Preprocessing, scaling: str) -> str:
-    size = "×".join(map(str, contract.shape))
-    return f"Takes {size} pictures; pixels reach it as {scaling}: pixel × {contract.scale:.4g} + {contract.offset:g} (--preprocess says otherwise)."
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,9 @@ from edge_runtime.errors import InputError
 from edge_runtime.preprocess import Preprocessing
 from edgeproof.console import Console
 from edgeproof.stages.freezing import SUFFIX, Frozen
+from edgeproof.stages.keras_file import KerasFile
 from edgeproof.stages.model_file import ModelFile
+from edgeproof.stages.reference_layers import baseline_layers
 from edgeproof.workspace import file_sha256
 from train.datasets import Dataset, load_dataset
 
@@ -35,45 +37,36 @@ class Given:
     images: np.ndarray
     labels: np.ndarray
     probabilities: np.ndarray
+    layers: Mapping[str, np.ndarray] = field(default_factory=dict)  # of a Keras model: for `layers.npz`
 
 
 def read_baseline(path: Path, source: str, preprocess: str | None, console: Console) -> Given:
     """Have the baseline answer all images of `source`, or match them with those that it was frozen with. InputError, ModelError."""
+    return _READERS[path.suffix](path, source, preprocess, console)
+
+
+def baseline_sha256(path: Path) -> str:
+    """The identity of the model behind a baseline file; InputError when there is no such file, or it is of no kind that can be a baseline."""
     if path.suffix not in _READERS:
         raise InputError(f"Cannot take {path} as the baseline: give a {', '.join(_READERS)} file.")
     if not path.is_file():
         raise InputError(f"No such baseline: {path}.")
-    return _READERS[path.suffix](path, source, preprocess, console)
-
-
-def baseline_sha256(path: Path) -> str | None:
-    """The identity of the model behind a baseline file, or None when there is no such file."""
-    if not path.is_file():
-        return None
     return Frozen.load(path).baseline_sha256 if path.suffix == SUFFIX else file_sha256(path)
 
 
 def _keras(path: Path, source: str, preprocess: str | None, console: Console) -> Given:
-    from edgeproof.stages.baseline import model_answers, usual_scaling
-
     with console.natives_silenced():
         from train.evaluate import predict_probabilities
-        from train.model_files import check_head, load_model, model_shape
 
         with console.progress(f"Reading {path.name} and {source}"):
-            model = load_model(path)
-            check_head(model)
-            shape, classes = model_shape(model)
-            scaling = preprocess or usual_scaling(model)
-            contract = Preprocessing.named(scaling, shape)
-            dataset = load_dataset(source, shape)
-            if classes != len(dataset.class_names):
-                raise InputError(f"{path} tells {classes} classes apart, the data has {len(dataset.class_names)}.")
-        console.say(f"Pixels reach {path.name} as {scaling}: pixel × {contract.scale:.4g} + {contract.offset:g} (--preprocess says otherwise).")
+            given = KerasFile.read(path, preprocess)
+            dataset = given.load_data(source)
+        console.say(given.sentence)
         with console.progress("Evaluating the baseline") as progress:
-            probabilities = predict_probabilities(model, dataset.images, contract, progress)
-        output, parameters = model_answers(model), int(model.count_params())
-    return _given(path, contract, output, parameters, dataset, probabilities)
+            probabilities = predict_probabilities(given.model, dataset.images, given.contract, progress)
+        layers = baseline_layers(given.model, dataset.images, given.contract)
+        answered = _given(path, given.contract, given.output, int(given.model.count_params()), dataset, probabilities)
+    return replace(answered, layers=layers)
 
 
 def _exported(path: Path, source: str, preprocess: str | None, console: Console) -> Given:

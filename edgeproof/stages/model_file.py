@@ -10,11 +10,12 @@ from typing import Any
 
 from benchmarks.matrix import Artifact
 from edge_runtime.errors import InputError
-from edge_runtime.interpreter import RUNTIMES, model_suffix, read_model_file
+from edge_runtime.interpreter import model_suffix, read_model_file
 from edge_runtime.metadata import ModelMetadata
 from edge_runtime.preprocess import Preprocessing
 from export.audit import Audit, audit
 from export.embed import embedded
+from export.support import support
 
 # What a format is called, by the audit's word for it.
 _KINDS = {"int8 inside, float ends": "int8-float-ends", "dynamic-range": "dynamic", "float32, int8 weights": "int8-weights"}
@@ -55,9 +56,15 @@ class ModelFile:
         return self.metadata.format if self.metadata and self.metadata.format.startswith(told) else told
 
     @property
-    def runtimes(self) -> tuple[str, ...]:
-        """All that read this kind of file."""
-        return tuple(name for name, runtime in RUNTIMES.items() if runtime.suffix == self.path.suffix)
+    def claims(self) -> tuple[str, ...]:
+        """The runtimes that its operators' versions let load it; where that is none, all that read such files: it must not pass unseen."""
+        found = support(self.audit)
+        return tuple(runtime for runtime in found if found[runtime].loads) or tuple(found)
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Why the other runtimes would not load it, with the remedy."""
+        return {runtime: answer.reason for runtime, answer in support(self.audit).items() if not answer.loads}
 
     @property
     def classes(self) -> int | None:
@@ -106,11 +113,14 @@ class ModelFile:
         """What is assumed of a file that does not say itself, as a sentence."""
         if self.metadata:
             return None
+        given = self.audit.inputs[0]
+        if given.dtype == "uint8" and given.scale is None:  # no scaling that anybody names would be applied: `edge_runtime.classifier`
+            return f"{self.path.name} takes pixels as they are, in {contract.layout}: assumed {self.audit.answers} out."
         taken = f"{_scaling(contract)} in {contract.layout}"
         return f"{self.path.name} does not say what it takes: assumed {taken}, {self.audit.answers} out (--preprocess)."
 
     def artifact(self, assume: dict[str, Any] | None) -> Artifact:
-        return Artifact(self.path.resolve(), self.format, "baseline", self.sha256, self.runtimes, len(self.content), assume)
+        return Artifact(self.path.resolve(), self.format, "baseline", self.sha256, self.claims, len(self.content), assume)
 
 
 def _scaling(contract: Preprocessing) -> str:

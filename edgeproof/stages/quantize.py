@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edgeproof.console import Console
 from edgeproof.stages.project import Project, versions
+from edgeproof.stages.reference_layers import reference_layers
 from edgeproof.workspace import Workspace
-
-if TYPE_CHECKING:
-    import numpy as np
-
-CHECKED_IMAGES = 64  # in layers.npz: the first validation images
-_LAYER_BYTES = 256e6  # of activations: a large network is looked at on fewer images
 
 
 def fold_and_fine_tune(workspace: Workspace, console: Console, *, epochs: int | None = None) -> dict[str, Any]:
@@ -39,7 +34,7 @@ def fold_baseline(workspace: Workspace, console: Console) -> dict[str, Any]:
             difference = check_fold(baseline, folded.model, dataset.images[split.calibration], project.contract)
             validation = workspace.read_arrays("validation.npz")
             validation["folded_probabilities"] = predict_probabilities(folded.model, validation["images"], project.contract)
-        layers = _layers(folded.model, "folded", validation["images"], project)
+        layers = reference_layers(folded.model, "folded", validation["images"], project.contract)
         content = model_bytes(folded.model, ".keras")
         refused = preflight(folded.model)
     facts = {
@@ -78,7 +73,7 @@ def fine_tune(workspace: Workspace, console: Console, *, epochs: int | None = No
         validation = workspace.read_arrays("validation.npz")
         with console.progress("Evaluating the QAT model") as progress:
             validation["qat_probabilities"] = predict_probabilities(model, validation["images"], project.contract, progress)
-        layers = {**workspace.read_arrays("layers.npz"), **_layers(model, "qat", validation["images"], project)}
+        layers = {**workspace.read_arrays("layers.npz"), **reference_layers(model, "qat", validation["images"], project.contract)}
         content = model_bytes(model, ".h5")
     facts = {
         "schema": 1,
@@ -107,17 +102,6 @@ def why_not_quantizable(workspace: Workspace) -> str | None:
     """The quantizer's objections to the folded model in one sentence; None when it has none."""
     refused = workspace.read_json("folded.json")["not_quantizable"]
     return f"{len(refused)} layer(s) cannot be quantized: {'; '.join(refused)}. (tflite-int8-ptq does without this training.)" if refused else None
-
-
-def _layers(model: Any, stage: str, images: np.ndarray, project: Project) -> dict[str, np.ndarray]:
-    """float32 outputs of every layer and the input, by "<stage>/<Keras layer name>", on the first validation images."""
-    from train.evaluate import layer_outputs
-    from train.qat import keras_name
-
-    one = sum(values.nbytes for values in layer_outputs(model, images[:1], project.contract).values())
-    looked_at = images[: max(4, min(CHECKED_IMAGES, int(_LAYER_BYTES // one)))]
-    outputs = {f"{stage}/input": project.contract.normalize(looked_at)}
-    return outputs | {f"{stage}/{keras_name(name)}": values for name, values in layer_outputs(model, looked_at, project.contract).items()}
 
 
 def _accuracy(validation: dict[str, Any], stage: str) -> float:

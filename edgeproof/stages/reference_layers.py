@@ -1,0 +1,41 @@
+"""What the layers of a Keras model answer, kept in `layers.npz` for exports that fail to be compared with. Needs TensorFlow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edge_runtime.preprocess import Preprocessing
+
+if TYPE_CHECKING:
+    import numpy as np
+
+CHECKED_IMAGES = 64  # the first that are judged
+_LAYER_BYTES = 256e6  # of activations: a large network is looked at on fewer images
+
+
+def reference_layers(model: Any, stage: str, images: np.ndarray, contract: Preprocessing) -> dict[str, np.ndarray]:
+    """float32 outputs of every layer and the input, by "<stage>/<Keras layer name>", on the first of uint8 images [n, H, W, C]."""
+    from train.evaluate import layer_outputs
+    from train.qat import keras_name
+
+    one = sum(values.nbytes for values in layer_outputs(model, images[:1], contract).values())
+    looked_at = images[: max(4, min(CHECKED_IMAGES, int(_LAYER_BYTES // one)))]
+    outputs = {f"{stage}/input": contract.normalize(looked_at)}
+    return outputs | {f"{stage}/{keras_name(name)}": values for name, values in layer_outputs(model, looked_at, contract).items()}
+
+
+def baseline_layers(model: Any, images: np.ndarray, contract: Preprocessing) -> dict[str, np.ndarray]:
+    """The same of a model as a stranger built it, under "baseline/": only layers that an export's tensors can stand for.
+
+    Without those that are used twice, and with logits for a last layer that ends in softmax: exports keep the softmax as a step of its own.
+    Nothing at all of a model with other models inside.
+    """
+    from train.evaluate import without_softmax
+
+    try:
+        with without_softmax(model):
+            outputs = reference_layers(model, "baseline", images, contract)
+    except (ValueError, TypeError, AttributeError):  # Keras cannot tap inner models, nor layers with several outputs
+        return {}
+    left_out = {f"baseline/{layer.name}" for layer in model.layers if len(layer.inbound_nodes) > 1 or type(layer).__name__ == "Softmax"}
+    return {name: values for name, values in outputs.items() if name not in left_out}
