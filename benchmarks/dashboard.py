@@ -64,14 +64,14 @@ def render(
         others=others_sentence(parity),
         verdict_columns=VERDICT_COLUMNS,
         other_cells=[(row, cells) for row, cells in zip(parity["rows"], verdict_cells(parity), strict=True) if row in others],
-        chart=scatter(charted, parity["baseline"]["accuracy"]) if charted else None,
+        chart=_embedded(scatter(charted, parity["baseline"]["accuracy"])) if charted else None,
         vega=vega_bundle() if charted else "",
         diagnoses=diagnoses(parity),
         hops=[(hop, hop["to"] if hop["row"] is None else labels(parity)[hop["row"]]) for hop in main_hops(parity)],
         changes=changes,
         classes=len(names),
         chosen=_worth_a_look(parity, recommendation.artifact),
-        data=_embedded({"classes": names, "rows": changes}),
+        data=_embedded(json.dumps({"classes": names, "rows": changes})),
         forms=agreement(parity),
         cards=cards(flips, names, validation.images, validation.baseline, outputs),
         flip_count=len(flips),
@@ -93,9 +93,9 @@ def _worth_a_look(parity: Mapping[str, Any], ship: str | None) -> int | None:
     return next(iter([*failing, *shipped, *(index for index, _ in judged)]), None)
 
 
-def _embedded(fields: Mapping[str, Any]) -> str:
+def _embedded(text: str) -> str:
     """JSON that cannot end the script element it stands in."""
-    return json.dumps(fields).replace("<", "\\u003c")
+    return text.replace("<", "\\u003c")
 
 
 def _lineage(manifest: Mapping[str, Any], dataset: Mapping[str, Any], training: Mapping[str, Any]) -> list[tuple[str, str, str]]:

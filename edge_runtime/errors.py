@@ -13,7 +13,7 @@ Every message is one line that names the thing and the remedy: commands print it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -49,6 +49,19 @@ def first_line(error: Exception) -> str:
     """What a library's exception says, fit for the middle of a one-line message."""
     lines = (line.strip() for line in str(error).splitlines())
     return next(filter(None, lines), type(error).__name__).rstrip(".")[:200]
+
+
+def operator_line(error: Exception) -> str:
+    """The line of an interpreter's message that names the operator, without its trailing noise."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    named = [line for line in lines if "op" in line.lower() and ("version" in line or "resolve" in line or "custom" in line.lower())]
+    return named[0].rstrip(".") if named else first_line(error)
+
+
+def some_of(names: Sequence[str], shown: int, between: str = ", ") -> str:
+    """The first `shown` names and the number of the others: "a, b and 3 more"."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return f"{between.join(names[:shown])}{more}"
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,9 +21,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edge_runtime.errors import InputError, RuntimeMissingError, UnsupportedModelError, first_line, unknown_name
+from edge_runtime.errors import InputError, RuntimeMissingError, UnsupportedModelError, operator_line, unknown_name
 from edge_runtime.metadata import ONNX_KEY, ModelMetadata, read_tflite_metadata
 from edge_runtime.tensors import Quantization
+
+_TFLITE_RUNTIME_LAST = 11  # the minor version of the newest Python that it has wheels for
 
 
 @dataclass(frozen=True)
@@ -152,9 +155,16 @@ def import_runtime(runtime: Runtime) -> Any:
     try:
         return importlib.import_module(runtime.module)
     except ModuleNotFoundError:
-        raise RuntimeMissingError(f"{runtime.name} is not installed: pip install 'edgeproof[{runtime.extra}]'.") from None
+        raise RuntimeMissingError(f"{runtime.name} is not installed{_remedy(runtime)}.") from None
     except (ImportError, AttributeError) as error:
         raise RuntimeMissingError(f"{runtime.name} is installed but does not import ({error}){_numpy_remedy(runtime)}.") from None
+
+
+def _remedy(runtime: Runtime) -> str:
+    minor = sys.version_info[1]
+    if runtime.name == "tflite-runtime" and minor > _TFLITE_RUNTIME_LAST:
+        return f", and has no wheels for Python 3.{minor}: use ai-edge-litert"
+    return f": pip install 'edgeproof[{runtime.extra}]'"
 
 
 def _numpy_remedy(runtime: Runtime) -> str:
@@ -181,7 +191,7 @@ class TfliteModel:
                 )
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise UnsupportedModelError(f"{runtime.name} {runtime.version} cannot run this model: {_reason(error)}.") from None
+            raise UnsupportedModelError(f"{runtime.name} {runtime.version} cannot run this model: {operator_line(error)}.") from None
         except SystemError as error:
             raise RuntimeMissingError(f"{runtime.name} does not work here ({error}){_numpy_remedy(runtime)}.") from None
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
@@ -219,13 +229,6 @@ def _tflite_spec(details: dict[str, Any]) -> TensorSpec:
     return TensorSpec(tuple(int(size) for size in details["shape"]), dtype, quantization)
 
 
-def _reason(error: Exception) -> str:
-    """The line of an interpreter's message that names the operator, without its trailing noise."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    named = [line for line in lines if "op" in line.lower() and ("version" in line or "resolve" in line or "custom" in line.lower())]
-    return named[0].rstrip(".") if named else first_line(error)
-
-
 class OnnxModel:
     """An `.onnx` on ONNX Runtime's CPU provider."""
 
@@ -238,7 +241,7 @@ class OnnxModel:
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors share no public base class
-            raise UnsupportedModelError(f"{runtime.name} {runtime.version} cannot run this model: {_reason(error)}.") from None
+            raise UnsupportedModelError(f"{runtime.name} {runtime.version} cannot run this model: {operator_line(error)}.") from None
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or (len(outputs) != 1 and not keep_tensors):
             raise UnsupportedModelError(f"Expected one input and one output, got {len(inputs)} and {len(outputs)}: not a classifier.")

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from edge_runtime.interpreter import open_model
 from edge_runtime.metadata import ModelMetadata
 from edge_runtime.preprocess import SCALINGS
 from edgeproof.workspace import Workspace
-from export.embed import embed_onnx, embed_tflite
+from export.embed import embed_onnx, embed_tflite, embedded
 
 WEIGHTED = ("conv", "dense", "depthwise")  # how Keras calls layers that have weights
 _TFLITE_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -135,7 +134,7 @@ def _shift_onnx(graph: Any, layer: int | None) -> None:
 
 
 def _metadata(model: bytes) -> ModelMetadata:
-    metadata = open_model(model).metadata
+    metadata = embedded(model)
     if metadata is None:
         raise ValueError("an export without edgeproof's metadata")
     return metadata

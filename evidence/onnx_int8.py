@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from edgeproof.stages.project import Project
 from edgeproof.workspace import Workspace
 from evidence.findings import Finding, Places
 from export.audit import audit
+from export.to_onnx import Images
 
 SLOWEST_TO_PEER, LEAST_SPEEDUP = 1.05, 1.6
 SECONDS = 10.0  # of samples for each file
@@ -116,15 +116,3 @@ def _input_name(model: Path) -> str:
     import onnx
 
     return str(onnx.load(str(model)).graph.input[0].name)
-
-
-class Images:
-    """Feeds calibration images to ONNX Runtime one at a time."""
-
-    def __init__(self, images: np.ndarray, name: str) -> None:
-        self._images: Iterator[np.ndarray] = iter(images[:, np.newaxis])
-        self._name = name
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        image = next(self._images, None)
-        return None if image is None else {self._name: image}

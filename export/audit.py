@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from edge_runtime.errors import InputError
+
 INT8_TYPES = ("int8", "uint8")
 NO_ARITHMETIC = "none"
 _FLOAT_TYPES = ("float16", "float32", "float64", "bfloat16")
@@ -175,14 +177,18 @@ class Audit:
 
 
 def audit(model: bytes) -> Audit:
-    """Read a `.tflite` or `.onnx`. InputError when it is neither, or damaged."""
+    """Read a `.tflite` or `.onnx`. InputError when it is neither, is damaged, or has no inputs or outputs."""
     if model[4:8] == b"TFL3":
         from export.audit_tflite import audit_tflite
 
-        return audit_tflite(model)
-    from export.audit_onnx import audit_onnx
+        found = audit_tflite(model)
+    else:
+        from export.audit_onnx import audit_onnx
 
-    return audit_onnx(model)
+        found = audit_onnx(model)
+    if not found.inputs or not found.outputs:
+        raise InputError(f"This .{found.family} file has no {'outputs' if found.inputs else 'inputs'}: no network that answers to something.")
+    return found
 
 
 def answers_of(operators: Sequence[Operator]) -> str:

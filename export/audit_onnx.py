@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.errors import InputError, first_line
+from edge_runtime.interpreter import find_runtime, import_runtime
 from export.audit import NO_ARITHMETIC, Audit, End, Operator, answers_of, printable
 from export.onnx_messages import EXTERNAL, element_bits, element_name, message, parse_model
 
@@ -43,7 +44,9 @@ class _Constant:
 
 
 def audit_onnx(model: bytes) -> Audit:
-    """Read an ONNX file. InputError when it is none, is damaged, or keeps its weights in other files."""
+    """Read an ONNX file. InputError when it is none, is damaged, or keeps its weights in other files; RuntimeMissingError without ONNX Runtime."""
+    import_runtime(find_runtime("onnxruntime"))  # before any byte is read: what is not installed here is no fault of the file's
+    message("ModelProto")  # needs protobuf
     try:
         return _read(model, _parse(model))
     except InputError:

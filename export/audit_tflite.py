@@ -19,6 +19,14 @@ _MOVERS = frozenset(
         "UNPACK", "TILE", "PAD", "PADV2", "MIRROR_PAD", "SHAPE", "FILL", "BROADCAST_TO", "SPACE_TO_DEPTH", "DEPTH_TO_SPACE",
     )
 )  # fmt: skip
+# Operators whose multiply-accumulates hang on more than the shapes at their ends: recurrent ones, and those that run another graph.
+_UNCOUNTED = frozenset(
+    (
+        "RNN", "UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_RNN", "LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        "BIDIRECTIONAL_SEQUENCE_LSTM", "SVDF", "WHILE", "IF", "CALL", "STABLEHLO_WHILE", "STABLEHLO_COMPOSITE", "STABLEHLO_CUSTOM_CALL",
+        "STABLEHLO_CONVOLUTION", "STABLEHLO_DOT_GENERAL",
+    )
+)  # fmt: skip
 _HYBRID_WEIGHTS = (*INT8_TYPES, "int4")
 _MAX_TABLES = 200_000  # real networks have thousands
 _MAX_RANK = 16  # no runtime takes more dimensions; a damaged shape may name millions
@@ -183,7 +191,7 @@ def _operators(file: _File, graph: Any, codes: list[tuple[str, int, bool]], tens
                 version,
                 _layer([tensors[at] for at in outputs], heaviest),
                 arithmetic,
-                _macs(kind, [tensors[at] for at in inputs], [tensors[at] for at in outputs]),
+                None if custom else _macs(kind, [tensors[at] for at in inputs], [tensors[at] for at in outputs]),
                 sum(tensor.bytes for tensor in weights),
                 heaviest.dtype if heaviest else None,
                 _is_per_channel(heaviest),
@@ -218,15 +226,18 @@ def _is_per_channel(weights: _Tensor | None) -> bool | None:
     return len(weights.scales) > 1 or weights.shape[0] == 1 == weights.shape[-1]  # one channel: both at once
 
 
-def _macs(kind: str, inputs: list[_Tensor], outputs: list[_Tensor]) -> int:
-    """Multiply-accumulates of one inference; weights are [out, h, w, in], [1, h, w, out] (depthwise), [d, h, w, in, out] (3-D) or [out, in]."""
+def _macs(kind: str, inputs: list[_Tensor], outputs: list[_Tensor]) -> int | None:
+    """Multiply-accumulates of one inference, None where they cannot be told.
+
+    Weights are [out, h, w, in], [1, h, w, out] (depthwise), [d, h, w, in, out] (3-D) or [out, in].
+    """
     if kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "CONV_3D"):
         return _product(outputs[0].shape[:-1]) * _product(inputs[1].shape)
     if kind in ("TRANSPOSE_CONV", "CONV_3D_TRANSPOSE"):  # its first input is the shape of the output
         return _product(inputs[2].shape[:-1]) * _product(inputs[1].shape)
     if kind == "BATCH_MATMUL":
         return _product(outputs[0].shape) * inputs[0].shape[-1]
-    return 0
+    return None if kind in _UNCOUNTED else 0
 
 
 def _product(sizes: tuple[int, ...]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from edge_runtime.errors import some_of
 from export.audit import Audit
 from export.support import SYSTEMS, Support, runtime_title, systems
 
@@ -14,9 +15,9 @@ _SHOWN = 2  # islands that the sentence names
 _CLAIMS = {
     "int16x8": "int16x8|16x8|int16",
     "mixed": "mixed",
-    "dynamic-range": "dynamic|dynamic_range|dynamic_range_quant|drq|hybrid",
+    "dynamic-range": "dynamic|dynamic_range|dynamic_range_quant|drq",
     "int8": "int8|uint8|i8|full_integer_quant|integer_quant|w8a8",
-    "float16": "float16|fp16|f16|half",
+    "float16": "float16|fp16|f16",
     "float32": "float32|fp32|f32",
 }
 
@@ -73,8 +74,7 @@ def _shares(audit: Audit) -> str:
 
 def _islands(audit: Audit) -> str:
     islands = audit.float_islands
-    more = f" and {len(islands) - _SHOWN} more" if len(islands) > _SHOWN else ""
-    named = f" ({', '.join(islands[:_SHOWN])}{more})" if islands else ""
+    named = f" ({some_of(islands, _SHOWN)})" if islands else ""
     return f"{len(islands) or 'none'} of {len(audit.operators)} operators float{named}"
 
 

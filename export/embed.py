@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 
+from edge_runtime.errors import InputError, first_line
 from edge_runtime.metadata import ENTRY, ONNX_KEY, ModelMetadata, read_tflite_metadata
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold: the same model always gives the same bytes
@@ -32,7 +33,12 @@ def embedded(model: bytes) -> ModelMetadata | None:
     """The metadata of a `.tflite` or `.onnx`, without opening it in an interpreter; None when it carries none. InputError when it is damaged."""
     if model[4:8] == b"TFL3":
         return read_tflite_metadata(model)
-    from export.onnx_messages import parse_model
+    from export.onnx_messages import message
 
-    texts = [entry.value for entry in parse_model(model).metadata_props if entry.key == ONNX_KEY]
+    file = message("ModelProto")()
+    try:
+        file.ParseFromString(model)
+    except Exception as error:  # protobuf's errors share no public base class
+        raise InputError(f"Not an ONNX file, or a damaged one ({first_line(error)}).") from None
+    texts = [entry.value for entry in file.metadata_props if entry.key == ONNX_KEY]
     return ModelMetadata.from_json(texts[0]) if texts else None

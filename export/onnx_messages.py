@@ -1,4 +1,4 @@
-"""The part of ONNX's file format that an audit reads, as protobuf messages.
+"""The part of ONNX's file format that audits and taps read, as protobuf messages.
 
 ONNX Runtime brings protobuf along but no reader of the format; the onnx package would, and is a fifth of a second and, with what it
 depends on, 53 MB. Names and field numbers: onnx.proto of the ONNX project. Fields not listed here are kept when a message is written again.
@@ -7,6 +7,7 @@ depends on, 53 MB. Names and field numbers: onnx.proto of the ONNX project. Fiel
 from __future__ import annotations
 
 import functools
+import struct
 from typing import Any
 
 _PACKAGE = "edgeproof_onnx"  # protobuf has one namespace a pool; this pool is ours alone
@@ -36,7 +37,15 @@ _MESSAGES = {
         "domain": (7, "string"),
     },
     "AttributeProto": {"name": (1, "string"), "i": (3, "int64"), "t": (5, "TensorProto"), "g": (6, "GraphProto")},
-    "TensorProto": {"dims": (1, "*int64"), "data_type": (2, "int32"), "name": (8, "string"), "data_location": (14, "int32")},
+    "TensorProto": {
+        "dims": (1, "*int64"),
+        "data_type": (2, "int32"),
+        "float_data": (4, "*float"),
+        "int32_data": (5, "*int32"),  # of all integers up to 32 bits
+        "name": (8, "string"),
+        "raw_data": (9, "bytes"),
+        "data_location": (14, "int32"),
+    },
     "ValueInfoProto": {"name": (1, "string"), "type": (2, "TypeProto")},
     "TypeProto": {"tensor_type": (1, "TensorTypeProto")},
     "TensorTypeProto": {"elem_type": (1, "int32"), "shape": (2, "TensorShapeProto")},
@@ -53,6 +62,8 @@ _ELEMENTS = {
     15: ("complex128", 128), 16: ("bfloat16", 16), 21: ("uint4", 4), 22: ("int4", 4),
 }  # fmt: skip
 
+_SCALARS = {"float32": "f", "int8": "b", "uint8": "B", "int16": "h", "uint16": "H"}  # struct's codes
+
 
 def element_name(number: int) -> str:
     """numpy's name of an element type."""
@@ -61,6 +72,18 @@ def element_name(number: int) -> str:
 
 def element_bits(number: int) -> int:
     return _ELEMENTS.get(number, ("", 8))[1]
+
+
+def scalar(tensor: Any) -> float | None:
+    """The number of a float32 or up to 16-bit integer TensorProto that holds exactly one, as scales and zero points do; None for others."""
+    kind = element_name(tensor.data_type)
+    if kind not in _SCALARS:
+        return None
+    if not tensor.raw_data:
+        numbers = tensor.float_data if kind == "float32" else tensor.int32_data
+        return numbers[0] if len(numbers) == 1 else None
+    code = f"<{_SCALARS[kind]}"
+    return struct.unpack(code, tensor.raw_data)[0] if len(tensor.raw_data) == struct.calcsize(code) else None
 
 
 def parse_model(content: bytes) -> Any:
@@ -90,7 +113,7 @@ def _pool() -> Any:
             if kind in _MESSAGES:
                 entry.type, entry.type_name = entry.TYPE_MESSAGE, f".{_PACKAGE}.{kind}"
             else:
-                entry.type = {"int32": entry.TYPE_INT32, "int64": entry.TYPE_INT64, "string": entry.TYPE_STRING}[kind]
+                entry.type = getattr(entry, f"TYPE_{kind.upper()}")
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return pool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from edge_runtime.errors import unknown_name
+from edge_runtime.errors import InputError, some_of, unknown_name
 from export.audit import Audit
 from export.support import SYSTEMS, Support, systems
 
@@ -15,9 +15,7 @@ Requirement = Callable[[Audit, Found], str | None]  # why it does not hold; None
 def _int8(audit: Audit, found: Found) -> str | None:
     if audit.is_int8:
         return None
-    islands = audit.float_islands
-    more = f" and {len(islands) - 3} more" if len(islands) > 3 else ""
-    return f"it is {audit.precision}" + (f": {', '.join(islands[:3])}{more}" if islands else "")
+    return f"it is {audit.precision}" + (f": {some_of(audit.float_islands, 3)}" if audit.float_islands else "")
 
 
 def _int8_io(audit: Audit, found: Found) -> str | None:
@@ -29,7 +27,7 @@ def _per_channel(audit: Audit, found: Found) -> str | None:
         return None
     if not audit.per_channel and not audit.per_tensor:
         return "it has no quantized weights"
-    return "per tensor: " + ", ".join(f"{operator.kind} {operator.name}" for operator in audit.per_tensor[:3])
+    return "per tensor: " + some_of([f"{operator.kind} {operator.name}" for operator in audit.per_tensor], 3)
 
 
 def _runtime(name: str) -> Requirement:
@@ -60,9 +58,11 @@ REQUIREMENTS: dict[str, Requirement] = {
 
 
 def parse_requirements(given: Sequence[str]) -> list[str]:
-    """Names from options such as "int8,tflite-runtime"; InputError with the nearest name for one that is not known."""
-    names = [name.strip() for option in given for name in option.split(",") if name.strip()]
+    """Names from options such as "int8,tflite-runtime"; InputError for one that is empty or not known."""
+    names = [name.strip() for option in given for name in option.split(",")]
     for name in names:
+        if not name:  # an unset variable in a script: a gate that lets everything through
+            raise InputError(f"--require {','.join(given)!r} leaves a requirement empty. Known: {', '.join(REQUIREMENTS)}.")
         if name not in REQUIREMENTS:
             raise unknown_name("requirement", name, REQUIREMENTS)
     return names

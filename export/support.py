@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from edge_runtime.errors import some_of
 from export.audit import Audit
 from export.operator_versions import CUSTOM, MEASURED, NEWEST, OLDEST
 
@@ -61,13 +62,12 @@ def runtime_title(runtime: str) -> str:
 def _tflite_support(audit: Audit, runtime: str) -> Support:
     custom = [kind for kind in audit.custom_operators if kind not in CUSTOM]
     if custom:
-        return Support(False, f"{', '.join(custom[:3])}; remedy: {_custom_remedy(custom)}")
+        return Support(False, f"{some_of(custom, 3)}; remedy: {_custom_remedy(custom)}")
     missing = [(kind, version) for kind, version in audit.builtins if not _registers(runtime, kind, version)]
     if not missing:
         return Support(True)
-    names = ", ".join(f"{kind} v{version} (it has {_has(runtime, kind)})" for kind, version in missing[:3])
-    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-    return Support(False, f"{names}{more}; remedy: {_remedy(audit, runtime, missing)}")
+    names = [f"{kind} v{version} (it has {_has(runtime, kind)})" for kind, version in missing]
+    return Support(False, f"{some_of(names, 3)}; remedy: {_remedy(audit, runtime, missing)}")
 
 
 def _registers(runtime: str, kind: str, version: int) -> bool:

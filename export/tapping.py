@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from edge_runtime.errors import RuntimeMissingError
 from edge_runtime.tensors import Quantization
+from export.onnx_messages import element_name, message, parse_model, scalar
 
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
+_INTEGERS = ("int8", "uint8", "int16", "uint16")
 
 
 def tap_onnx(model: bytes) -> tuple[bytes, dict[str, Quantization]]:
@@ -16,13 +18,9 @@ def tap_onnx(model: bytes) -> tuple[bytes, dict[str, Quantization]]:
     Between an operator and its QuantizeLinear nothing is given out, and nothing behind a DequantizeLinear: there the runtime fuses them
     into one int8 operator.
     """
-    try:
-        import onnx
-    except ModuleNotFoundError:
-        raise RuntimeMissingError("Looking inside an .onnx needs onnx: pip install onnx.") from None
-    proto = onnx.load_model_from_string(model)
+    proto = parse_model(model)
     graph = proto.graph
-    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    constants = {tensor.name: tensor for tensor in graph.initializer}
     quantized = {node.input[0] for node in graph.node if node.op_type == _QUANTIZE}
     given = {output.name for output in graph.output}
     made = {argument.name for argument in graph.input} - constants.keys()  # of the input, not of constants alone
@@ -35,13 +33,16 @@ def tap_onnx(model: bytes) -> tuple[bytes, dict[str, Quantization]]:
             meanings[node.output[0]] = meaning
         if node.op_type != _DEQUANTIZE:
             names = [name for name in node.output if name and name not in quantized | given]
-            graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+            graph.output.extend(message("ValueInfoProto")(name=name) for name in names)
     return proto.SerializeToString(), meanings
 
 
-def _meaning(node: Any, constants: dict[str, Any]) -> Quantization | None:
+def _meaning(node: Any, constants: Mapping[str, Any]) -> Quantization | None:
     """Of a QuantizeLinear's output; None when it is per channel, or computed."""
-    scale, zero_point = (constants.get(name) for name in node.input[1:3])
-    if scale is None or zero_point is None or scale.size != 1:
+    if len(node.input) < 3 or not all(name in constants for name in node.input[1:3]):
         return None
-    return Quantization(float(scale.item()), int(zero_point.item()), zero_point.dtype.name)
+    dtype = element_name(constants[node.input[2]].data_type)
+    if dtype not in _INTEGERS:
+        return None
+    scale, zero_point = (scalar(constants[name]) for name in node.input[1:3])
+    return None if scale is None or zero_point is None else Quantization(float(scale), int(zero_point), dtype)

@@ -63,7 +63,7 @@ def convert_int8(model: Any, ranges: Mapping[str, tuple[float, float]], calibrat
             quantize_static(
                 str(prepared),
                 str(target),
-                _Reader(calibration),
+                Images(calibration),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
                 activation_type=QuantType.QUInt8,  # U8S8 fuses on x86 with and without VNNI, and on ARM
@@ -82,15 +82,16 @@ def _one_line(fault: str) -> Iterator[None]:
         raise ModelError(f"{fault}: {first_line(error)}.") from None
 
 
-class _Reader:
-    """Feeds calibration images to ONNX Runtime one at a time."""
+class Images:
+    """Feeds calibration images, float32 [N, H, W, C], to ONNX Runtime's quantizer one at a time; `name`: of the network's input."""
 
-    def __init__(self, calibration: np.ndarray) -> None:
-        self._images: Iterator[np.ndarray] = iter(calibration[:, np.newaxis])
+    def __init__(self, images: np.ndarray, name: str = INPUT) -> None:
+        self._images: Iterator[np.ndarray] = iter(images[:, np.newaxis])
+        self._name = name
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         image = next(self._images, None)
-        return None if image is None else {INPUT: image}
+        return None if image is None else {self._name: image}
 
 
 def _rename_output(graph: Any) -> None:

@@ -15,7 +15,11 @@ import pytest
 
 from benchmarks.differences import MAX_CLASSES, agreement, class_changes
 from benchmarks.gallery import MAX_CARDS, cards, flips_of
+from benchmarks.latency import measure
+from benchmarks.matrix import Artifact
 from benchmarks.parity import Reference, judge
+from benchmarks.results import LatencyResult, to_result
+from benchmarks.targets import find_target
 from tests.pipelines import Run
 from tests.reporting import SENTENCE, Judged, with_layers
 
@@ -159,6 +163,17 @@ def test_a_report_without_layers_or_a_workspace_of_strangers_exports_is_shown_to
     assert "Where the signal is lost" not in text
     assert 'id="confusion"' in text
     assert "Not measured yet" in text
+
+
+def test_no_name_ends_the_script_of_the_chart(tiny_judged: Judged, tiny_artifacts: dict[str, Path]) -> None:
+    path, digest = tiny_artifacts["tflite-float32"], "ab" * 32
+    timed = measure([Artifact(path, "any", "folded", digest, (), 1)], tiny_judged.validation.images, find_target("local"), seconds=0.01)
+    strange = "</script><b>tflite"
+    parity = {**tiny_judged.parity, "rows": [{**row, "format": f"{strange}-{row['format']}"} for row in tiny_judged.parity["rows"]]}
+    text = tiny_judged.page(parity=parity, latency=[LatencyResult(to_result(timed, "local", 1))])
+    (chart,) = re.findall(r'vegaEmbed\("#chart", (.*), \{actions', text)
+    assert f"{strange}-tflite-float32" in json.dumps(json.loads(chart))
+    assert "<" not in chart
 
 
 def test_where_nothing_ran_the_page_says_so(tiny_judged: Judged) -> None:

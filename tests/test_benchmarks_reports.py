@@ -16,7 +16,7 @@ from benchmarks.reports.junit import junit_xml
 from benchmarks.reports.layers import diagnoses
 from benchmarks.reports.markdown import parity_markdown
 from benchmarks.reports.summary import main_hops, other_rows, others_sentence, summarize
-from benchmarks.reports.terminal import VERDICT_COLUMNS, VerdictTable, summary_cells, verdict_cells
+from benchmarks.reports.terminal import VERDICT_COLUMNS, VerdictTable, layer_tables, summary_cells, summary_table, verdict_cells
 from benchmarks.reports.wording import labels, percent, reasons, shortened, subjects
 from tests.reporting import SENTENCE, Judged, with_layers
 
@@ -67,6 +67,15 @@ def test_the_result_table_leaves_out_kernels_that_stand_in_nobodys_way(tiny_judg
     }  # fmt: skip
     assert others_sentence(tiny_judged.parity) == "6 more rows (builtin and reference kernels): 2 PASS, 4 diagnostic (2 FAIL)"
     assert others_sentence({"rows": [row for row in tiny_judged.parity["rows"] if row["kernels"] == "default"]}) is None
+
+
+def test_a_name_in_brackets_is_no_markup(tiny_judged: Judged) -> None:
+    parity = with_layers({**tiny_judged.parity, "rows": [{**row, "format": f"{row['format']}[v2]"} for row in tiny_judged.parity["rows"]]})
+    parity["layers"] = [{**layer, "layer": f"{layer['layer']}[red]"} for layer in parity["layers"]]
+    (layers,) = layer_tables(parity)
+    for table in (VerdictTable(parity), summary_table(summarize(parity, tiny_judged.manifest, [])), layers):
+        assert any("tflite-int8[v2]" in line for line in printed(table))
+    assert any(line.startswith("conv2d[red] ") for line in printed(layers))
 
 
 def test_files_of_one_format_are_told_apart_in_the_result_table(tiny_judged: Judged) -> None:

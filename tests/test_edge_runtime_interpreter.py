@@ -217,3 +217,13 @@ def test_a_runtime_that_is_not_installed_says_how_to_install_it(tiny_artifacts: 
     done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True)
     assert done.stderr.splitlines()[-1].startswith("edge_runtime.errors.RuntimeMissingError")
     assert f"pip install 'edgeproof[{RUNTIMES[runtime].extra}]'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("minor", "said"), [(11, "not installed: pip install 'edgeproof[tflite]'"), (13, "no wheels for Python 3.13: use ai-edge-litert")]
+)
+def test_a_runtime_without_wheels_for_this_python_is_not_to_be_installed(tiny_artifacts: dict[str, Path], minor: int, said: str) -> None:
+    program = "import sys; sys.modules['tflite_runtime'] = None; from edge_runtime.interpreter import open_model; "
+    program += f"sys.version_info = (3, {minor}); open_model({str(tiny_artifacts['tflite-int8'])!r}, runtime='tflite-runtime')"
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True)
+    assert said in done.stderr.splitlines()[-1]

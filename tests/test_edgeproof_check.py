@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from edge_runtime.errors import some_of
 from edgeproof.stages.checking import FileCheck, check_file
 from export.claims import claimed, percent
 from export.requirements import REQUIREMENTS
+from tests.foreign import onnx_without_metadata
 from tests.pipelines import Run, run
-from tests.test_export_audit import onnx_layer
+from tests.test_export_audit import onnx_layer, without_inputs
 from tests.test_export_support import declaring
 
 ROOT = Path(__file__).parent.parent
@@ -90,7 +92,7 @@ def test_wider_numbers_are_not_int8_either(strangers: Path) -> None:
     assert (wide.audit.int8_macs_share, wide.audit.int8_weights_share) == (0.0, 1.0)
     assert list(wide.unmet) == ["int8"]
     assert (half.audit.precision, half.audit.int8_weights_share) == ("float16", 0.0)
-    assert half.verdict.startswith("Named float16 and is float16: 100 % of MACs float")
+    assert half.verdict.startswith("This is float16: 100 % of MACs float")
 
 
 def test_the_head_tells_logits_from_probabilities(strangers: Path) -> None:
@@ -140,6 +142,8 @@ def test_a_file_that_fails_when_tried_does_not_meet_the_requirement(tmp_path: Pa
         ("compact-tflite-mixed.tflite", "mixed"),
         ("print8.tflite", None),
         ("halfway.tflite", None),
+        ("left-half.tflite", None),
+        ("my-hybrid-net-int8.tflite", "int8"),
     ],
 )
 def test_a_name_promises_what_its_words_say(name: str, precision: str | None) -> None:
@@ -197,6 +201,15 @@ def test_trying_runs_the_file_on_each_runtime(tiny_artifacts: dict[str, Path], t
     assert (done.code, done.stdout.count("(tried: opened and ran)")) == (0, 3)
 
 
+def test_trying_runs_files_with_channels_first(tiny_artifacts: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "planes.onnx").write_bytes(onnx_without_metadata(tiny_artifacts["onnx-float32"], channels_first=True))
+    assert check_file(tmp_path / "planes.onnx", try_it=True).tried == {"onnxruntime": "opened and ran"}
+
+
+def test_a_list_that_is_cut_says_how_much_is_missing() -> None:
+    assert [some_of("abc", shown) for shown in (2, 3)] == ["a, b and 1 more", "a, b, c"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -205,6 +218,9 @@ def test_trying_runs_the_file_on_each_runtime(tiny_artifacts: dict[str, Path], t
         (["cut.tflite"], "cut.tflite: A damaged .tflite file"),
         (["cut.onnx"], "cut.onnx: "),
         (["whole.tflite", "--require", "int9"], "Unknown requirement 'int9'. Did you mean 'int8'?"),
+        (["whole.tflite", "--require", ""], "--require '' leaves a requirement empty"),
+        (["whole.tflite", "--require", "int8,"], "--require 'int8,' leaves a requirement empty"),
+        (["mute.tflite"], "mute.tflite: This .tflite file has no inputs"),
         (["whole.tflite", "--reproducible"], "--reproducible is for a workspace folder"),
         (["folder", "whole.tflite"], "folder is checked alone"),
         (["model.h5", "--require", "int8"], "model.h5 is checked alone"),
@@ -214,6 +230,7 @@ def test_mistakes_are_one_line(arguments: Sequence[str], said: str, tiny_artifac
     whole, onnx = tiny_artifacts["tflite-int8"].read_bytes(), tiny_artifacts["onnx-int8"].read_bytes()
     (tmp_path / "folder").mkdir()
     files = {"whole.tflite": whole, "cut.tflite": whole[:400], "cut.onnx": onnx[: len(onnx) // 2], "notes.txt": b"notes" * 30, "model.h5": b""}
+    files["mute.tflite"] = without_inputs(whole)
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     done = check(*arguments, cwd=tmp_path)

@@ -127,6 +127,8 @@ TAMPERED: list[tuple[str, str, Callable[[Workspace], object]]] = [
     ("artifacts → report", "judges another compact", lambda w: edit(w, "parity.json", lambda f: f["rows"][0].update(sha256="0"))),
     ("answers → report", "broken", lambda w: edit(w, "parity.json", one_more_broken)),
     ("answers → report", "another verdict", lambda w: edit(w, "parity.json", lambda f: f.update(verdict="MAYBE"))),
+    ("report → its other forms", "parity.md was not written from this parity.json", lambda w: append(w, "parity.md")),
+    ("report → its other forms", "`edgeproof parity --rejudge -w ", lambda w: append(w, "parity.junit.xml")),
     ("answers → report", "is gone", lambda w: next((w / "outputs").iterdir()).unlink()),
 ]
 
@@ -142,8 +144,8 @@ def test_the_first_break_is_the_link_that_was_tampered_with(place: Workspace, su
 def test_a_finished_workspace_is_whole(digits_run: Run, capfd: pytest.CaptureFixture[str], new_console: NewConsole) -> None:
     assert check_workspace(Workspace(digits_run.workspace), new_console()) == 0
     lines = capfd.readouterr().out.splitlines()
-    assert lines[-1] == "Whole: 15 links from data to report."
-    assert [line[:7] for line in lines[:-1]] == ["ok     "] * 15
+    assert lines[-1] == "Whole: 16 links from data to report."
+    assert [line[:7] for line in lines[:-1]] == ["ok     "] * 16
     assert sum("QAT → artifact" in line for line in lines) == 2
 
 
@@ -193,7 +195,7 @@ def test_data_that_has_moved_is_unseen_not_broken(place: Workspace, capfd: pytes
     *lines, closing = capfd.readouterr().out.splitlines()
     assert lines[0] == "unseen data: the data is no longer at /nowhere/pictures"
     assert sum(line.startswith("unseen") for line in lines) == 4
-    assert closing == "Whole as far as can be seen here: 11 of 15 links from data to report hold, none is broken."
+    assert closing == "Whole as far as can be seen here: 12 of 16 links from data to report hold, none is broken."
 
 
 def test_without_scikit_learn_the_split_is_unseen_and_the_rest_is_looked_at(digits_run: Run) -> None:
@@ -205,7 +207,21 @@ def test_without_scikit_learn_the_split_is_unseen_and_the_rest_is_looked_at(digi
         "None split → validation images",
         "None split → calibration",
     ]
-    assert len([line for line in lines if line.startswith("True")]) == 12
+    assert len([line for line in lines if line.startswith("True")]) == 13
+
+
+def test_without_onnx_runtime_the_files_are_looked_into_all_the_same(digits_run: Run) -> None:
+    program = WITHOUT_SKLEARN.replace("sklearn.model_selection", "onnxruntime")
+    done = subprocess.run([sys.executable, "-P", "-c", program, digits_run.workspace], capture_output=True, text=True, check=True)
+    assert [line for line in done.stdout.splitlines() if not line.startswith("True")] == []
+
+
+def test_a_report_without_its_other_forms_is_whole(place: Workspace) -> None:
+    for name in ("parity.md", "parity.junit.xml"):
+        (place / name).unlink()
+    links = list(walk(place))
+    assert [link for link in links if not link.holds] == []
+    assert links[-1].subject == "answers → report"
 
 
 def test_exports_that_were_made_elsewhere_need_no_models_of_ours(place: Workspace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
@@ -11,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from edge_runtime.metadata import read_tflite_metadata
+from edgeproof.stages.mixing import price_table
 from export.audit import audit
+from export.mixed import Judgement, LayerPrice, Mix, Price
 from export.partial import float_layers
 from tests.pipelines import Run, run
 
@@ -145,3 +149,12 @@ def test_what_float_layers_cannot_mend_is_refused_in_one_line(twin_run: Run, tmp
     assert error.startswith("ModelError: Even with every layer float the drop is ")
     assert "the best reached" in error
     assert "Traceback" not in result.said
+
+
+def test_a_layers_name_is_no_markup() -> None:
+    judgement = Judgement(0.0, 0.0, 0, 0)
+    prices = (LayerPrice(1, 2, 3.0, "conv[red]", kept_float=True),)
+    table = price_table(Mix(None, (), prices, "", 1.0, True, 10, judgement, judgement, Price(0, 0, 0.0), 1))
+    console = Console(file=io.StringIO(), width=100)
+    console.print(table)
+    assert "conv[red]" in console.file.getvalue()  # type: ignore[attr-defined]

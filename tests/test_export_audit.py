@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import flatbuffers
 import numpy as np
 import onnx
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
@@ -17,7 +22,10 @@ from onnxruntime.quantization import quantize_dynamic
 
 from edge_runtime.errors import InputError
 from export.audit import audit, printable
+from export.embed import embedded
 from export.support import support
+
+ROOT = Path(__file__).parent.parent
 
 
 def test_an_int8_flatbuffer_is_int8_throughout(tiny_artifacts: dict[str, Path]) -> None:
@@ -193,3 +201,59 @@ def test_what_is_no_model_is_refused_in_one_line(content: bytes) -> None:
     with pytest.raises(InputError) as refusal:
         audit(content)
     assert "\n" not in str(refusal.value)
+
+
+def changed(content: bytes, change: Callable[[Any], object]) -> bytes:
+    """A `.tflite` with something else in its tables."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    change(model)
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def without_inputs(content: bytes) -> bytes:
+    return changed(content, lambda model: setattr(model.subgraphs[0], "inputs", []))
+
+
+def test_a_file_that_takes_or_gives_nothing_is_refused(tiny_artifacts: dict[str, Path]) -> None:
+    tflite = tiny_artifacts["tflite-int8"].read_bytes()
+    with pytest.raises(InputError, match="has no inputs"):
+        audit(without_inputs(tflite))
+    with pytest.raises(InputError, match="holds no network"):
+        audit(changed(tflite, lambda model: setattr(model.subgraphs[0], "outputs", [])))
+    constant = onnx.load_from_string(onnx_graph("Tanh"))
+    constant.graph.initializer.append(helper.make_tensor("t0", TensorProto.FLOAT, (1, 4), [0.0] * 4))
+    with pytest.raises(InputError, match="has no inputs"):
+        audit(constant.SerializeToString())
+
+
+@pytest.mark.parametrize("kind", ["UNIDIRECTIONAL_SEQUENCE_LSTM", "SVDF", "WHILE", "CALL", "CUSTOM"])
+def test_what_cannot_be_counted_is_not_counted_as_nothing(tiny_artifacts: dict[str, Path], kind: str) -> None:
+    def replace_mean(model: Any) -> None:
+        (code,) = (code for code in model.operatorCodes if code.builtinCode == schema.BuiltinOperator.MEAN)
+        code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, kind)
+        code.customCode = "Recurrent" if kind == "CUSTOM" else None
+        (operator,) = (operator for operator in model.subgraphs[0].operators if model.operatorCodes[operator.opcodeIndex] is code)
+        operator.builtinOptionsType, operator.builtinOptions = 0, None
+
+    found = audit(changed(tiny_artifacts["tflite-int8"].read_bytes(), replace_mean))
+    assert [operator.macs is None for operator in found.operators] == [False, True, False]
+    assert (found.macs, found.int8_macs_share) == (None, None)
+
+
+@pytest.mark.parametrize(("module", "said"), [("onnxruntime", "onnxruntime is not installed"), ("google.protobuf", "needs google")])
+def test_what_is_not_installed_is_no_damage_of_the_file(tiny_artifacts: dict[str, Path], module: str, said: str) -> None:
+    program = (
+        f"import sys; sys.modules[{module!r}] = None; from edgeproof.cli import main; sys.exit(main(['check', {str(tiny_artifacts['onnx-int8'])!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert said in done.stderr
+    assert "pip install 'edgeproof[check]'" in done.stderr
+
+
+def test_metadata_is_read_from_both_kinds_of_file_and_damage_is_an_input_error(tiny_artifacts: dict[str, Path]) -> None:
+    assert {found.format for path in tiny_artifacts.values() if (found := embedded(path.read_bytes()))} == set(tiny_artifacts)
+    with pytest.raises(InputError, match="damaged"):
+        embedded(tiny_artifacts["onnx-int8"].read_bytes()[:500])

@@ -24,13 +24,14 @@ _LEFT_OUT_FIRST = ("images", "agreement", "accuracy", "fixed", "broken")
 def summary_table(rows: Sequence[SummaryRow]) -> Table:
     """One line an artifact and runtime; colour only repeats what the word says."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*COLUMNS, box=None, pad_edge=False, header_style="bold")
     for index in range(1, len(COLUMNS)):
         table.columns[index].justify = "left" if COLUMNS[index] in ("verdict", "runtime") else "right"
     for row in rows:
-        cells = list(summary_cells(row))
-        cells[4] = f"[{_COLOURS[row.verdict]}]{row.verdict}[/]"
+        cells = list(map(Text, summary_cells(row)))  # Text: a file's name is no markup
+        cells[4] = Text(row.verdict, _COLOURS[row.verdict])
         table.add_row(*cells)
     return table
 
@@ -67,6 +68,7 @@ class VerdictTable:
 
     def _without(self, left_out: Sequence[str]) -> Table:
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(box=None, pad_edge=False, header_style="bold")
         shown = [index for index, name in enumerate(VERDICT_COLUMNS) if name not in left_out]
@@ -75,8 +77,8 @@ class VerdictTable:
         former, narrowest = ("", ""), left_out == _LEFT_OUT_FIRST
         for cells, row in zip(verdict_cells(self.parity), self.parity["rows"], strict=True):
             names = (cells[0] if former[0] != cells[0] else "", cells[1] if former != cells[:2] else "")
-            coloured = f"[{_COLOURS[row['verdict']]}]{cells[-1]}[/]" if row["gates"] else "diagnostic" if narrowest else cells[-1]
-            line = (*names, *cells[2:-1], coloured)
+            coloured = Text(cells[-1], _COLOURS[row["verdict"]]) if row["gates"] else Text("diagnostic" if narrowest else cells[-1])
+            line = (*map(Text, (*names, *cells[2:-1])), coloured)
             table.add_row(*(line[index] for index in shown), style="" if row["gates"] else "dim")
             former = cells[0], cells[1]
         return table
@@ -96,18 +98,19 @@ def _microseconds(value: float | None) -> str:
 def latency_table(result: LatencyResult) -> Table:
     """One line a measured artifact and runtime."""
     from rich.table import Table
+    from rich.text import Text
 
     threads = result.fields["threads"]
     table = Table(
         "format", "runtime", "delegate", "invoke p50", "predict p50", "p90", "p99", "load", "first run", "peak memory", "runs",
-        box=None, pad_edge=False, header_style="bold", title=f"Latency on {result.target}, {threads} thread(s)", title_justify="left",
+        box=None, pad_edge=False, header_style="bold", title=Text(f"Latency on {result.target}, {threads} thread(s)"), title_justify="left",
     )  # fmt: skip
     for index in range(3, 11):
         table.columns[index].justify = "right"
     for row in result.rows:
         facts = row.fields
         table.add_row(
-            facts["format"],
+            Text(facts["format"]),
             f"{facts['runtime']} {facts['runtime_version']}",
             facts["delegate"],
             _microseconds(row.percentile_us(50, "invoke")),
@@ -123,15 +126,16 @@ def latency_table(result: LatencyResult) -> Table:
 def layer_tables(parity: Mapping[str, Any]) -> list[Table]:
     """Of every artifact that fails, the layers on one runtime: the others (in `parity.json`) tell the same. From the fields of `parity.json`."""
     from rich.table import Table
+    from rich.text import Text
 
     shown: dict[str, Table] = {}
     for entry in diagnoses(parity):
         if entry.layers and (artifact := parity["rows"][entry.row]["artifact"]) not in shown:
-            title = f"Layers of {entry.label}"
+            title = Text(f"Layers of {entry.label}")
             table = Table(*LAYER_COLUMNS, box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
             for column in table.columns[1:]:
                 column.justify = "right"
             for layer in entry.layers:
-                table.add_row(*layer.cells, style="red" if layer.suspect else None)
+                table.add_row(*map(Text, layer.cells), style="red" if layer.suspect else None)
             shown[artifact] = table
     return list(shown.values())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from edge_runtime.errors import some_of
 from edgeproof.stages.checking import FileCheck
 from export.audit import NO_ARITHMETIC, Audit, End
 from export.claims import percent
@@ -45,8 +46,7 @@ def _facts(audit: Audit) -> Iterator[tuple[str, str]]:
     if audit.per_channel or audit.per_tensor:
         yield "int8 weights", _scales(audit)
     if not audit.precision.startswith("float"):
-        for index, island in enumerate(_capped(audit.float_islands)):
-            yield "" if index else "float", island
+        yield "float", some_of(audit.float_islands, _SHOWN_ISLANDS, "\n") or "nothing"
     if audit.rescales:
         yield "rescales", f"{audit.rescales} QUANTIZE from int8 to int8"
     if audit.min_runtime_version:
@@ -70,11 +70,6 @@ def _scales(audit: Audit) -> str:
     if audit.per_tensor:
         parts.append(f"per tensor in {len(audit.per_tensor)} ({', '.join(sorted({operator.kind for operator in audit.per_tensor}))})")
     return ", ".join(parts)
-
-
-def _capped(islands: Sequence[str]) -> list[str]:
-    more = len(islands) - _SHOWN_ISLANDS
-    return [*islands[:_SHOWN_ISLANDS], *([f"and {more} more"] if more > 0 else [])] or ["nothing"]
 
 
 def _facts_table(facts: list[tuple[str, str]]) -> Table:

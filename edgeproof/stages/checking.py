@@ -69,10 +69,9 @@ def _try(path: Path, found: Audit, runtime: str) -> str:
 
     from edge_runtime.worker import run_in_subprocess
 
-    shape = [size if isinstance(size, int) else 1 for size in found.inputs[0].shape]
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
         image, outputs = Path(folder) / "image.npy", Path(folder) / "outputs.npy"
-        np.save(image, np.full((1, *shape[1:]), 127, np.uint8))
+        np.save(image, np.full((1, *_picture(found)), 127, np.uint8))
         job = {"job": "predict", "model": str(path.resolve()), "images": str(image), "outputs": str(outputs)}
         try:
             run_in_subprocess(job, runtime)
@@ -85,3 +84,13 @@ def _try(path: Path, found: Audit, runtime: str) -> str:
         except EdgeproofError as error:
             return f"opened, not run: {error}"
     return RAN
+
+
+def _picture(found: Audit) -> tuple[int, int, int]:
+    """(H, W, C) of the pictures that the file takes, whatever its layout; of what takes none, the worker says so once it has opened it."""
+    from edge_runtime.preprocess import Preprocessing
+
+    try:
+        return Preprocessing.of_input(found.inputs[0].shape).shape
+    except InputError:
+        return 1, 1, 1

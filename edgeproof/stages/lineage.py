@@ -9,6 +9,7 @@ from functools import partial
 from edge_runtime.errors import EdgeproofError
 from edgeproof.console import Console
 from edgeproof.stages.links import MANIFEST, Chain, Unseen
+from edgeproof.stages.report_links import WRITTEN, check_judged, check_rejudged, check_written
 from edgeproof.workspace import Workspace
 
 # The stages' records, in order, and what a user calls what they make.
@@ -114,8 +115,10 @@ def _checks(chain: Chain) -> Iterator[tuple[str, Callable[[], str]]]:
     if has(MANIFEST):
         yield from _manifest_checks(chain)
     if has("parity.json"):
-        yield "artifacts → report", chain.check_judged
-        yield "answers → report", chain.check_rejudged
+        yield "artifacts → report", partial(check_judged, chain)
+        yield "answers → report", partial(check_rejudged, chain)
+        if any(map(has, WRITTEN)):
+            yield "report → its other forms", partial(check_written, chain)
 
 
 def _manifest_checks(chain: Chain) -> Iterator[tuple[str, Callable[[], str]]]:

@@ -1,4 +1,4 @@
-"""The links of a workspace's chain, data to report: what must be true of each, verified from the bytes.
+"""The links of a workspace's chain, data to artifacts: what must be true of each, verified from the bytes.
 
 Each check returns what it found, raises InputError for what is broken, and `Unseen` for what cannot be verified on this machine.
 """
@@ -6,31 +6,25 @@ Each check returns what it found, raises InputError for what is broken, and `Uns
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks import parity
-from benchmarks.outputs import from_arrays, outputs_file
-from edge_runtime.errors import InputError, RuntimeMissingError
-from edge_runtime.interpreter import open_model
-from edge_runtime.metadata import ModelMetadata, read_tflite_metadata
+from edge_runtime.errors import InputError
+from edge_runtime.metadata import ModelMetadata
 from edge_runtime.preprocess import Preprocessing
 from edgeproof.stages.freezing import image_hashes
-from edgeproof.stages.judging import reference_of
 from edgeproof.workspace import Workspace, file_sha256
 from export.calibration import Calibration
+from export.embed import embedded
 from train.datasets import EMBEDDED, Dataset, load_dataset
 from train.splits import Split, stratified_split
 
 MANIFEST = "artifacts/manifest.json"
 _STAGE_FILES = {"folded": "folded.json", "qat": "qat.json"}
 _ACCURACY_ROUNDING = 1e-12
-_NOT_IN_ANSWERS = {"rows", "layers", "suspects"}  # of a report: rows are compared field by field, the others took a look inside the exports
 
 
 class Unseen(Exception):
@@ -208,7 +202,7 @@ class Chain:
             raise self.broken(f"{name} was made from another {facts['source']} model", MANIFEST)
         if facts["source"] not in _STAGE_FILES:
             return f"{name}, sha256 {facts['sha256'][:12]}; made elsewhere"
-        metadata = _read_metadata(path)
+        metadata = embedded(path.read_bytes())
         if metadata is None:
             raise self.broken(f"{name} carries no metadata", MANIFEST)
         self._check_metadata(name, facts, metadata)
@@ -232,55 +226,3 @@ class Chain:
         golden = self.manifest["golden"]
         self.check_file(f"artifacts/{golden['file']}", golden["sha256"], MANIFEST)
         return f"{golden['file']}, sha256 {golden['sha256'][:12]}"
-
-    def check_judged(self) -> str:
-        """The report is about this baseline and these artifacts."""
-        if self.report["baseline"]["sha256"] != self.training["baseline_sha256"]:
-            raise self.broken("parity.json compares with another baseline", "parity.json")
-        artifacts = self.artifacts
-        for row in self.report["rows"]:
-            if row["sha256"] != artifacts.get(row["artifact"], {}).get("sha256"):
-                raise self.broken(f"parity.json judges another {row['artifact']} than the manifest lists", "parity.json")
-        judged = {row["artifact"] for row in self.report["rows"]}
-        return f"parity.json judges {len(judged)} of {len(artifacts)} artifacts in {len(self.report['rows'])} rows"
-
-    def check_rejudged(self) -> str:
-        """The saved answers, judged again, give the report again."""
-        report, outputs = self.report, []
-        for row in report["rows"]:
-            name = outputs_file(**row)
-            if not self.workspace.has(name):
-                raise self.broken(f"{name} is gone", "parity.json")
-            outputs.append(from_arrays(self.workspace.read_arrays(name)))
-        judged = parity.judge(
-            reference_of(self.validation), outputs, margin_pp=report["margin_pp"], baseline_sha256=report["baseline"]["sha256"]
-        ).to_dict()
-        for stated, found in zip(report["rows"], judged["rows"], strict=True):
-            for field in stated:
-                if field != "reason" and field in found and not _same(stated[field], found[field]):  # another edgeproof may word it otherwise
-                    subject = f"{stated['artifact']} on {stated['runtime']} ({stated['kernels']} kernels)"
-                    raise self.broken(f"{subject}: its answers give {field} {found[field]}, parity.json says {stated[field]}", "parity.json")
-        for part in sorted(judged.keys() - _NOT_IN_ANSWERS):
-            if part in report and not _same(report[part], judged[part]):
-                raise self.broken(f"the saved answers give another {part.replace('_', ' ')} than parity.json states", "parity.json")
-        return f"the saved answers, judged again, give the same {len(outputs)} rows: {report['verdict']}"
-
-
-def _read_metadata(path: Path) -> ModelMetadata | None:
-    if path.suffix == ".tflite":
-        return read_tflite_metadata(path.read_bytes())
-    try:
-        return open_model(path, runtime="onnxruntime").metadata
-    except RuntimeMissingError as error:
-        raise Unseen(f"{path.name} is the file that was exported; what it says of itself is not read: {error}") from None
-
-
-def _same(a: Any, b: Any) -> bool:
-    """Equal values; numbers up to the last digits, in which processors and libraries differ."""
-    if isinstance(a, float) and isinstance(b, float):
-        return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12)
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
-    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
-        return len(a) == len(b) and all(map(_same, a, b))
-    return json.dumps(a) == json.dumps(b)

@@ -170,6 +170,7 @@ def _cannot_certify(images: int, margin_pp: float) -> str:
 def price_table(result: Mix) -> Table:
     """One line a layer: what keeping it float, alone, brings and costs."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("layer", "kept", "flips undone", "bytes", "time", box=None, pad_edge=False, header_style="bold")
     table.title, table.title_justify = "Each layer float, alone, against int8", "left"
@@ -177,5 +178,5 @@ def price_table(result: Mix) -> Table:
         column.justify = "right"
     for price in result.prices:
         kind = "float" if price.kept_float else "int8"
-        table.add_row(price.layer, kind, f"{price.flips_undone:,}", f"{price.bytes:+,}", f"{price.microseconds:+.1f} µs")
+        table.add_row(Text(price.layer), kind, f"{price.flips_undone:,}", f"{price.bytes:+,}", f"{price.microseconds:+.1f} µs")
     return table
