@@ -24,15 +24,21 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def explain_failures(workspace: Workspace, outputs: Sequence[Outputs], report: Report, *, look_inside: bool) -> Report:
-    """The report with the hop of every row that fails and, if it is the export's and `look_inside`, the table of its layers.
+Tables = Mapping[int, Sequence[LayerRow]]  # by row of the report
 
+
+def explain_failures(workspace: Workspace, outputs: Sequence[Outputs], report: Report, *, known: Tables | None = None) -> Report:
+    """The report with the hop of every row that fails and, if it is the export's, the table of its layers.
+
+    What fails is run once more for its table, unless tables are `known`: then those, and no inference.
     A row that cannot run ends in the remedy that the manifest has for it.
     """
     manifest = workspace.read_json("artifacts/manifest.json")["artifacts"]
     report = replace(report, rows=tuple(_with_remedy(row, manifest.get(row.artifact, {})) for row in report.rows))
     found = culprits(report, outputs)
-    own = [index for index, culprit in found.items() if culprit.own and look_inside]
+    own = [index for index, culprit in found.items() if culprit.own]
+    if known is not None:
+        return explain(report, found, {index: known[index] for index in own if index in known})
     if not own or not workspace.has("layers.npz"):
         return explain(report, found, {})
     layers, images = workspace.read_arrays("layers.npz"), workspace.read_arrays("validation.npz")["images"]

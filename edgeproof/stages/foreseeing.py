@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeproof.console import Console
 from edgeproof.stages.keras_file import KerasFile
-from export.formats import FORMATS, QAT, usual_formats
+from export.formats import FORMATS, QAT, choose_formats, usual_formats
 from train.outlook import LayerOutlook, Outlook, outlook
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def closing_sentence(path: Path, found: Outlook) -> str:
     run = f"`edgeproof run --model {shlex.quote(str(path))} --data …`"
     usual = usual_formats()
     if not found.objections:
-        return f"{run} will export {_listed([format.name for format in usual])}; `edgeproof export all` can make all {len(FORMATS)} formats."
+        return f"{run} will export {_listed([format.name for format in usual])}; `edgeproof export all` can make all {len(choose_formats())} formats."
     made, failing = ([format.name for format in usual if (format.source == QAT) is refused] for refused in (False, True))
     return (
         f"{run} will export {_listed(made)}; {_listed(failing)} will fail: {_count(found.objections)} cannot be quantized: "

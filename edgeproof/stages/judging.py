@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from benchmarks import parity, statistics
+from benchmarks.layers import LayerRow
 from benchmarks.matrix import Artifact, able_runtimes, cells, collect
 from benchmarks.outputs import Outputs, from_arrays, outputs_file, to_arrays
 from benchmarks.parity import Report
@@ -15,7 +16,7 @@ from benchmarks.targets import find_target
 from edge_runtime.errors import InputError, unknown_name
 from edge_runtime.interpreter import RUNTIMES, find_runtime
 from edgeproof.console import Console
-from edgeproof.stages.explaining import explain_failures
+from edgeproof.stages.explaining import Tables, explain_failures
 from edgeproof.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -45,15 +46,15 @@ def judge_parity(
     for target in chosen:
         with console.progress(f"Parity on {target.name}") as progress:
             outputs += collect(matrix, images, target, progress=progress)
-    return judge_outputs(workspace, outputs, margin_pp, look_inside=True)
+    return judge_outputs(workspace, outputs, margin_pp)
 
 
-def judge_outputs(workspace: Workspace, outputs: Sequence[Outputs], margin_pp: float, *, look_inside: bool = False) -> Report:
-    """The verdict on answers that are there, and every report of it. `look_inside`: run what fails once more, for the table of its layers."""
+def judge_outputs(workspace: Workspace, outputs: Sequence[Outputs], margin_pp: float, *, known: Tables | None = None) -> Report:
+    """The verdict on answers that are there, and every report of it. known: tables of the layers of failing rows, if they are not to be run again."""
     reference = reference_of(workspace.read_arrays("validation.npz"))
     baseline_sha256 = workspace.read_json("training.json")["baseline_sha256"]
     report = parity.judge(reference, outputs, margin_pp=margin_pp, baseline_sha256=baseline_sha256)
-    report = explain_failures(workspace, outputs, report, look_inside=look_inside)
+    report = explain_failures(workspace, outputs, report, known=known)
     fields = report.to_dict()
     with workspace.stage("parity") as files:
         for answers in outputs:
@@ -73,7 +74,15 @@ def rejudge(workspace: Workspace, *, margin_pp: float) -> Report:
         if held.get(answers.artifact) != answers.sha256:
             command = workspace.command_for("outputs")
             raise InputError(f"{workspace / outputs_file(**vars(answers))} was answered by another file than the artifact: run `{command}` again.")
-    return judge_outputs(workspace, outputs, margin_pp)
+    return judge_outputs(workspace, outputs, margin_pp, known=_former_tables(workspace))
+
+
+def _former_tables(workspace: Workspace) -> dict[int, list[LayerRow]]:
+    """What the last report found inside the rows that failed."""
+    tables: dict[int, list[LayerRow]] = {}
+    for line in workspace.read_json("parity.json").get("layers", []):
+        tables.setdefault(line["row"], []).append(LayerRow(**{name: value for name, value in line.items() if name != "row"}))
+    return tables
 
 
 def _saved(workspace: Workspace, name: str) -> Outputs:
