@@ -152,7 +152,7 @@ def test_a_finished_workspace_is_whole(digits_run: Run, capfd: pytest.CaptureFix
 def test_a_strangers_workspace_is_whole_as_well(twin_run: Run) -> None:
     links = list(walk(Workspace(twin_run.workspace)))
     assert [link for link in links if not link.holds] == []
-    assert len(links) == 15
+    assert len(links) == 16
 
 
 def test_a_break_is_told_in_one_sentence_with_the_remedy_and_exits_1(
