@@ -121,8 +121,10 @@ def read_result(path: Path) -> LatencyResult:
             raise InputError(f"{path} is not a latency result.")
         if fields.get("schema") != SCHEMA:
             raise InputError(f"{path} has schema {fields.get('schema')}, this edgeproof reads {SCHEMA}: upgrade it.")
+        for row in fields["rows"]:
+            _unpack(row["predict_ns"]), _unpack(row["invoke_ns"])  # a reader must not find out in the middle of a table
         return LatencyResult(fields)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, TypeError, zlib.error) as error:
         raise InputError(f"Cannot read latency result {path} ({error}).") from None
 
 

@@ -49,6 +49,8 @@ def test_a_spoilt_export_fails_and_the_layer_is_named(workspace: Workspace, form
     lines = done.stdout.splitlines()
     (title,) = (index for index, line in enumerate(lines) if line.startswith("Layers of"))
     assert [line.split()[0] for line in lines[title + 2 : title + 10]][:3] == ["input", "conv2d", "conv2d_1"]
+    again = run("parity", "--rejudge", "-w", "w", cwd=workspace.path.parent, workspace=workspace.path).json("parity.json")
+    assert (again["layers"], again["suspects"]) == (report["layers"], report["suspects"])
 
 
 def test_the_model_before_the_export_is_blamed_where_it_is_the_one(workspace: Workspace) -> None:
