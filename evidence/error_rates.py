@@ -91,10 +91,10 @@ def coverage_on_a_grid(expected: Sequence[int], command: str, n: int = SPLIT) ->
             f"{grid}: each cell",
             "≥ 91 %",
             f"{100 * cells[worst]:.1f} % at worst, at {worst[0]} broken and {worst[1]} fixed; {note}",
-            cells[worst] >= 0.91,
+            bool(cells[worst] >= 0.91),
             command,
         ),
-        Finding(f"{grid}: on average", "≥ 94.5 %", f"{100 * mean:.1f} %", mean >= 0.945, command),
+        Finding(f"{grid}: on average", "≥ 94.5 %", f"{100 * mean:.1f} %", bool(mean >= 0.945), command),
     ]
 
 
@@ -104,7 +104,7 @@ def equal_models_fail(images: Sequence[int], command: str, flips: float = 0.005)
         f"Two models of equal accuracy with {100 * flips:g} % flips get FAIL",
         "≤ 1 in 200 (0.5 %)",
         ", ".join(f"{100 * share:.2f} % at {n:,} images" for n, share in shares.items()),
-        max(shares.values()) <= 1 / 200,
+        bool(max(shares.values()) <= 1 / 200),
         command,
     )
 
@@ -124,6 +124,6 @@ def mcnemar_is_exact(most: int, command: str) -> Finding:
         f"Exact McNemar, all broken and fixed up to {most}",
         "equal to scipy's binomial test",
         f"largest difference {from_scipy:.1g}; from whole-number arithmetic {from_fractions:.1g}",
-        max(from_scipy, from_fractions) < 1e-12,
+        bool(max(from_scipy, from_fractions) < 1e-12),
         command,
     )
