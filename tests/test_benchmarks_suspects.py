@@ -98,9 +98,9 @@ def test_the_terminal_shows_one_table_an_artifact() -> None:
     outputs = [export(wrong(100)), export(wrong(100), runtime="ai-edge-litert"), export(wrong(100), artifact="n.onnx")]
     report = judged(outputs, folded=wrong(0), qat=wrong(0))
     tables = layer_tables(explain(report, culprits(report, outputs), {0: TABLE, 1: TABLE[:1], 2: TABLE[:3]}).to_dict())
-    assert [table.title for table in tables] == ["Layers of m.tflite on tflite-runtime", "Layers of n.onnx on tflite-runtime"]
+    assert [str(table.title) for table in tables] == ["Layers of m.tflite on tflite-runtime", "Layers of n.onnx on tflite-runtime"]
     assert [table.row_count for table in tables] == [4, 3]
-    assert [list(column.cells)[2:] for column in tables[0].columns] == [
+    assert [[str(cell) for cell in column.cells][2:] for column in tables[0].columns] == [
         ["conv2d_1", "dense"], ["3.6 dB", "4.0 dB"], ["36.4 dB", "-0.4 dB"], ["25.0 %", ""],
     ]  # fmt: skip
     assert layer_tables(report.to_dict()) == []
