@@ -51,6 +51,7 @@ edgeproof dashboard -w "$workspace" || echo "warning: no dashboard; the verdict 
 for report in "${reported[@]}"; do
     [ ! -f "$workspace/$report" ] || cp "$workspace/$report" "$reports/"
 done
+echo "Kept: $reports/ (the folder named above is gone by now)"
 
 if [ "$code" = 3 ] && [ "$INCONCLUSIVE" = pass ]; then
     echo "INCONCLUSIVE counts as passed here (INCONCLUSIVE=pass)."
