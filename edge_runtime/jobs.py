@@ -34,6 +34,10 @@ Job = Mapping[str, Any]
 Message = dict[str, Any]
 Emit = Callable[[Message], None]
 
+# The fields of a job that name files (or lists of files): a target that is not this machine carries the first there and the others back.
+INPUT_FILES = ("model", "models", "images", "golden")
+OUTPUT_FILES = ("outputs",)
+
 
 def predict_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
     """{model, images.npy, outputs.npy}: raw outputs of every image, in order; with "limit", of the first so many."""

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from edge_runtime.jobs import Job, Message
+from edge_runtime.machine import Machine
 from edge_runtime.worker import Worker
+
+# Gives the bundle (one file, no model in it) that holds edge_runtime and one runtime for a machine. Building is the exporter's work.
+Supply = Callable[[Machine, str], Path]
 
 
 class Target(Protocol):
