@@ -19,7 +19,7 @@ from edge_runtime.interpreter import RUNTIMES
 from edge_runtime.progress import Progress, silent
 from edge_runtime.tensors import Quantization
 
-REFERENCE_IMAGES = 1000  # the slow, simple kernels are an arbiter of the others, not what ships
+REFERENCE_IMAGES = 1000  # slow, simple kernels are an arbiter of the others, not what ships
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Artifact:
     runtimes: tuple[str, ...]  # claimed to load it
     bytes: int
     assume: Mapping[str, Any] | None = None  # metadata for a file that carries none
+    diagnostic: bool = False  # of a format that tells about the others rather than ships: runtimes have only slow kernels for it
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,7 @@ class Cell:
     artifact: Artifact
     runtime: str
     kernels: str
-
-    @property
-    def images(self) -> int | None:
-        """On how many images it runs; None for all."""
-        return REFERENCE_IMAGES if self.kernels == "reference" else None
+    images: int | None  # on how many it runs; None for all
 
 
 def able_runtimes(artifact: Artifact, chosen: Iterable[str] = ()) -> list[str]:
@@ -56,11 +53,19 @@ def able_runtimes(artifact: Artifact, chosen: Iterable[str] = ()) -> list[str]:
 
 
 def cells(artifacts: Iterable[Artifact], *, runtimes: Iterable[str] = (), kernels: Iterable[str] = ()) -> list[Cell]:
-    """Artifact × runtime × kernels; only the runtimes and kernels named, if any are."""
-    wanted, named = list(kernels), list(runtimes)
+    """Artifact × runtime × kernels; only the runtimes and kernels named, if any are.
+
+    What only diagnoses runs on the first images: the reference kernels, and a diagnostic format beside others. Alone, it runs on all.
+    """
+    wanted, named, together = list(kernels), list(runtimes), list(artifacts)
+    beside = any(not artifact.diagnostic for artifact in together)
+
+    def images(artifact: Artifact, kind: str) -> int | None:
+        return REFERENCE_IMAGES if kind == "reference" or (artifact.diagnostic and beside) else None
+
     return [
-        Cell(artifact, runtime, kind)
-        for artifact in artifacts
+        Cell(artifact, runtime, kind, images(artifact, kind))
+        for artifact in together
         for runtime in able_runtimes(artifact, named)
         for kind in RUNTIMES[runtime].kernels
         if not wanted or kind in wanted

@@ -18,7 +18,7 @@ from edge_runtime.classifier import Classifier
 from edge_runtime.errors import InputError
 
 COUNT = 64
-_RESERVED = 10  # of them for extremes, and as many for the least certain, however many flips there are
+_RESERVED = 2  # of them for the smallest and the largest output, however many flips there are
 # Two kernel families differ by single against double rounding (LiteRT#7441), more on another processor than between the kernels at hand:
 # so many steps (of 256 over the output's range), or shares of the range for a network in float, and twice what was seen when it was made.
 LEAST_STEPS = 3
@@ -83,8 +83,8 @@ def choose_golden(
 ) -> np.ndarray:
     """Indices of the `count` images most likely to betray a fault.
 
-    First every flip (an export answers otherwise than the baseline; those of most exports first, and never more than leave room for the
-    rest); then the images at which pixels and outputs are extreme; then the least certain ones, an equal share of each class.
+    First every flip (an export answers otherwise than the baseline; those of most exports first, up to two less than `count`); then the
+    images at which outputs and pixels are extreme; then the least certain ones, an equal share of each class.
     images uint8 [N, H, W, C], labels int64 [N], probabilities [N, classes] of the baseline, answers: outputs [N, classes] of every other
     form of the model. Returns int64 [<= count], sorted.
     """
@@ -92,18 +92,16 @@ def choose_golden(
     margin = top_two[:, 1] - top_two[:, 0]
     flips = np.sum([answer.argmax(axis=1) != probabilities.argmax(axis=1) for answer in answers], axis=0) if answers else np.zeros(len(labels))
     flipped = [index for index in np.lexsort((margin, -flips)) if flips[index]]
-    order = [*flipped[: max(count - 2 * _RESERVED, count // 2)], *_extremes(images, answers)[:_RESERVED], *_uncertain(margin, labels)]
+    order = [*flipped[: count - _RESERVED], *_extremes(images, answers), *_uncertain(margin, labels)]
     return np.sort(np.array(list(dict.fromkeys(int(index) for index in order))[:count], np.int64))
 
 
 def _extremes(images: np.ndarray, answers: Sequence[np.ndarray]) -> list[int]:
-    """The darkest, the brightest and the most and least contrasted picture, and those of the smallest and the largest output of each form."""
+    """The images of the smallest and the largest output of each form, then the darkest, the brightest, the least and the most contrasted."""
     pixels = images.reshape(len(images), -1)
-    measures = [pixels.mean(axis=1), pixels.std(axis=1)]
-    found = [index for values in measures for index in (values.argmin(), values.argmax())]
-    for answer in answers:
-        found += [answer.min(axis=1).argmin(), answer.max(axis=1).argmax()]
-    return [int(index) for index in found]
+    measures = [(pixels.mean(axis=1),) * 2, (pixels.std(axis=1),) * 2]
+    measures = [*((answer.min(axis=1), answer.max(axis=1)) for answer in answers), *measures]
+    return [int(index) for lowest, highest in measures for index in (lowest.argmin(), highest.argmax())]
 
 
 def _uncertain(margin: np.ndarray, labels: np.ndarray) -> np.ndarray:

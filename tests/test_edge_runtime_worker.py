@@ -208,6 +208,16 @@ def test_golden_images_hold_the_flips_and_the_extremes() -> None:
     assert {7, 8, 11, 90, 120, 170} <= set(choose_golden(images, labels, probabilities, [export], count=12).tolist())
 
 
+def test_golden_images_hold_as_many_flips_as_leave_room_for_two_extremes() -> None:
+    rng = np.random.default_rng(0)
+    probabilities = np.eye(3)[np.zeros(200, int)]
+    export = np.eye(3)[np.ones(200, int)]  # every answer flips
+    export[120], export[121] = (5.0, 0.0, -9.0), (9.0, 0.0, -5.0)  # but these two, where the outputs are extreme
+    chosen = choose_golden(rng.integers(0, 255, (200, 4, 4, 1), np.uint8), np.zeros(200, np.int64), probabilities, [export])
+    assert len(chosen) == 64
+    assert {120, 121} <= set(chosen.tolist())
+
+
 def test_tolerance_follows_what_each_runtime_and_kernels_showed() -> None:
     expected = np.array([[-100, 0, 100], [50, -50, 0]], np.int8)
     answers = {"ai-edge-litert/default": expected, "ai-edge-litert/reference": expected + np.int8(4)}

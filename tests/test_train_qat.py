@@ -137,6 +137,18 @@ def test_the_float_twin_is_the_folded_model_before_any_training(name: str) -> No
     assert np.array_equal(answers(float_twin(quantized(name), folded(name))), answers(folded(name)))
 
 
+def test_training_with_a_teacher_keeps_its_answers_where_labels_would_change_them() -> None:
+    part = np.arange(512)
+    split = Split(0, part[:384], part[384:], part[:64], part[:0])
+    apart = {}
+    for teacher in (folded("compact"), None):
+        model = quantize_aware(folded("compact"), images(), CONTRACT)
+        history = fit(model, load_dataset("digits"), split, CONTRACT, Training(1, 64, 1e-3, 1), seed=0, teacher=teacher)
+        assert ("val_agreement" in history.epochs[0]) == (teacher is not None)
+        apart[teacher is not None] = np.abs(answers(model) - answers(folded("compact"))).mean()
+    assert apart[True] < apart[False] / 2
+
+
 def test_training_reaches_the_float_twin_and_the_ranges(tmp_path: Path) -> None:
     part = np.arange(512)
     model = quantize_aware(folded("compact"), images(), CONTRACT)

@@ -21,7 +21,8 @@ WARM_UP_SHARE = 0.25  # of all steps, while the one-cycle rate rises
 
 @dataclass(frozen=True)
 class History:
-    """What happened: one row an epoch (loss, accuracy, val_loss, val_accuracy on the selection slice, seconds)."""
+    """What happened: one row an epoch (loss, accuracy, val_loss, val_accuracy on the selection slice, seconds; with a teacher, agreement
+    with its answers instead of accuracy)."""
 
     epochs: tuple[dict[str, float], ...]
     best_epoch: int  # counted from 1
@@ -35,20 +36,37 @@ def ends_in_softmax(model: Any) -> bool:
 
 
 def fit(
-    model: Any, dataset: Dataset, split: Split, contract: Preprocessing, settings: Training, *, seed: int, progress: Progress = silent
+    model: Any,
+    dataset: Dataset,
+    split: Split,
+    contract: Preprocessing,
+    settings: Training,
+    *,
+    seed: int,
+    teacher: Any = None,
+    progress: Progress = silent,
 ) -> History:
-    """Train `model` in place; it ends with the weights of the epoch whose loss on the selection slice was lowest."""
+    """Train `model` in place; it ends with the weights of the epoch whose loss on the selection slice was lowest.
+
+    teacher: a model whose probabilities are to be learnt instead of the labels (distillation at temperature 1; Hinton, Vinyals and Dean,
+    2015, arXiv:1503.02531). For a copy that shall answer alike, rather than become another model of the same accuracy.
+    """
     import tf_keras
 
     tf_keras.utils.set_random_seed(seed)
     training = training_batches(dataset, split.fit, contract, settings)
     steps = training.cardinality().numpy()
-    selection = (contract.normalize(dataset.images[split.selection]), dataset.labels[split.selection])
-    _compile(model, settings, steps)
+    pixels, targets = contract.normalize(dataset.images[split.selection]), dataset.labels[split.selection]
+    if teacher is not None:
+        training = training.map(lambda pixels, labels: (pixels, _answers(teacher, pixels))).prefetch(2)
+        targets = np.concatenate([_answers(teacher, part).numpy() for part in np.array_split(pixels, max(1, len(pixels) // 500))])
+    _compile(model, settings, steps, taught=teacher is not None)
     reporter = _reporter(progress, settings.epochs, steps)
     stopping = tf_keras.callbacks.EarlyStopping(monitor="val_loss", patience=settings.patience, restore_best_weights=True)
     begin = time.perf_counter()
-    model.fit(training, validation_data=selection, epochs=settings.epochs, callbacks=[reporter, stopping], verbose=0, validation_batch_size=512)
+    model.fit(
+        training, validation_data=(pixels, targets), epochs=settings.epochs, callbacks=[reporter, stopping], verbose=0, validation_batch_size=512
+    )
     rows = tuple(reporter.rows)
     best = int(np.argmin([row["val_loss"] for row in rows])) + 1
     return History(rows, best, time.perf_counter() - begin)
@@ -71,13 +89,22 @@ def training_batches(dataset: Dataset, indices: np.ndarray, contract: Preprocess
     return source.shuffle(len(indices)).batch(batch, drop_remainder=True).map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
 
-def _compile(model: Any, settings: Training, steps: int) -> None:
+def _answers(model: Any, pixels: Any) -> Any:
+    """Probabilities, a tensor [B, classes]."""
+    import tensorflow as tf
+
+    outputs = model(pixels, training=False)
+    return outputs if ends_in_softmax(model) else tf.nn.softmax(outputs)
+
+
+def _compile(model: Any, settings: Training, steps: int, *, taught: bool) -> None:
     import tf_keras
 
     rate = _one_cycle(settings.learning_rate, steps * settings.epochs) if settings.one_cycle else settings.learning_rate
     optimizer = tf_keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay) if settings.weight_decay else tf_keras.optimizers.Adam(rate)
-    loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=not ends_in_softmax(model))
-    model.compile(optimizer, loss, metrics=["accuracy"])
+    of_kind = tf_keras.losses.CategoricalCrossentropy if taught else tf_keras.losses.SparseCategoricalCrossentropy
+    loss = of_kind(from_logits=not ends_in_softmax(model))
+    model.compile(optimizer, loss, metrics=[tf_keras.metrics.CategoricalAccuracy(name="agreement") if taught else "accuracy"])
 
 
 def _one_cycle(peak: float, steps: int) -> Any:
@@ -111,7 +138,8 @@ def _reporter(progress: Progress, epochs: int, steps: int) -> Any:
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             row = {name: float(value) for name, value in (logs or {}).items()}
             self.rows.append({"epoch": epoch + 1, **row, "seconds": time.perf_counter() - self.began})
-            self.note = f"epoch {epoch + 1}/{epochs}, selection accuracy {row['val_accuracy']:.2%}"
+            measure = "agreement" if "val_agreement" in row else "accuracy"
+            self.note = f"epoch {epoch + 1}/{epochs}, selection {measure} {row[f'val_{measure}']:.2%}"
             progress(len(self.rows) * steps, epochs * steps, self.note)
 
     return Reporter()

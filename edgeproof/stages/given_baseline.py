@@ -80,7 +80,7 @@ def _exported(path: Path, source: str, preprocess: str | None, console: Console)
     artifact, reason = model.artifact(model.assume(contract, dataset.class_names)), ""
     for runtime in able_runtimes(artifact):
         with console.progress(f"Evaluating the baseline on {runtime}") as progress:
-            outputs = collect([Cell(artifact, runtime, "default")], dataset.images, find_target("local"), progress=progress)[0]
+            outputs = collect([Cell(artifact, runtime, "default", None)], dataset.images, find_target("local"), progress=progress)[0]
         if outputs.raw is not None:
             if not np.isfinite(outputs.raw).all():
                 raise InputError(f"{path} answers with NaN or infinity on {runtime}: it cannot be a baseline.")

@@ -69,7 +69,8 @@ def fine_tune(workspace: Workspace, console: Console, *, epochs: int | None = No
         with console.progress("Quantization-aware fine-tuning") as progress:
             folded = load_model(workspace.require("folded.keras"))
             model = quantize_aware(folded, dataset.images[split.calibration], project.contract)
-            history = fit(model, dataset, split, project.contract, settings, seed=project.seed, progress=progress)
+            # The baseline's own answers are the lesson: against the labels, it would become another model of the same accuracy.
+            history = fit(model, dataset, split, project.contract, settings, seed=project.seed, teacher=folded, progress=progress)
         validation = workspace.read_arrays("validation.npz")
         with console.progress("Evaluating the QAT model") as progress:
             validation["qat_probabilities"] = predict_probabilities(model, validation["images"], project.contract, progress)

@@ -37,7 +37,7 @@ def refused(tried: Sequence[Outputs]) -> dict[str, str]:
 def golden_vectors(workspace: Workspace, console: Console, artifacts: Sequence[Artifact], tried: Sequence[Outputs]) -> GoldenVectors:
     """Choose the images by what all artifacts answered when they were tried, then record what each answers to them, on every runtime and kernels."""
     validation = workspace.read_arrays("validation.npz")
-    answers = [outputs.raw for outputs in tried if outputs.raw is not None]
+    answers = [outputs.raw for outputs in tried if outputs.raw is not None and outputs.limit is None]
     answers += [validation[name] for name in ("folded_probabilities", "qat_probabilities") if name in validation]
     chosen = choose_golden(validation["images"], validation["labels"], validation["baseline_probabilities"], answers)
     with console.progress("Golden vectors") as progress:
