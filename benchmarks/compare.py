@@ -15,6 +15,7 @@ from benchmarks.instructions import SCOPES
 from edge_runtime.errors import InputError
 
 DEFAULT_SLOWDOWN_PERCENT = 2.0
+MOST_SLOWDOWN_PERCENT = 1000
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,20 @@ def slowdown_percent(now: CountRow, reference: CountRow, scope: str) -> float:
     return 100 * (now.per_inference(scope) / reference.per_inference(scope) - 1)
 
 
+def check_slowdown(most_percent: float) -> None:
+    """InputError for what is no number of percent."""
+    if not 0 <= most_percent <= MOST_SLOWDOWN_PERCENT:  # false for NaN, too
+        raise InputError(f"--max-slowdown is a number of percent between 0 and {MOST_SLOWDOWN_PERCENT}, got {most_percent:g}.")
+
+
 def compare(now: CountResult, reference: CountResult, most_percent: float = DEFAULT_SLOWDOWN_PERCENT) -> Comparison:
     """Every row that both hold. InputError for results of unlike boards, and when they have no row in common."""
-    if not 0 <= most_percent < 1000:  # false for NaN, too
-        raise InputError(f"--max-slowdown is a number of percent from 0, got {most_percent:g}.")
+    check_slowdown(most_percent)
     for name in ("target", "core"):
         if now.fields[name] != reference.fields[name]:
-            raise InputError(f"The reference is of {name} {reference.fields[name]}, this is {now.fields[name]}: counts of unlike boards do not compare.")
+            raise InputError(
+                f"The reference is of {name} {reference.fields[name]}, this is {now.fields[name]}: counts of unlike boards do not compare."
+            )
     known = {row.key: row for row in reference.rows}
     changes = tuple(Change(row, known[row.key]) for row in now.rows if row.key in known)
     lost = tuple(f"{row.key[0]} on {row.key[1]}: {now.failed[row.key[:2]]}" for row in reference.rows if row.key[:2] in now.failed)

@@ -20,7 +20,9 @@ def counts_table(result: CountResult) -> Table:
     from rich.text import Text
 
     title = Text(f"Instructions per inference on {result.target} ({result.fields['core']}), 1 thread")
-    table = Table("artifact", "runtime", "delegate", "invoke", "predict", box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
+    table = Table(
+        "artifact", "runtime", "delegate", "invoke", "predict", box=None, pad_edge=False, header_style="bold", title=title, title_justify="left"
+    )
     for column in table.columns[3:]:
         column.justify = "right"
     for row in result.rows:

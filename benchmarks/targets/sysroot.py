@@ -6,7 +6,9 @@ maintainer script runs.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,41 +41,35 @@ def _sources() -> dict[str, str]:
 
 def _fill(folder: Path, board: Board, progress: Progress) -> None:
     require(("apt-get", "dpkg-deb"), f"Making the system of sim-{board.name}")
-    state = folder / ".apt"
-    progress(0, 100, "package lists")
-    archives = _fetch(_packages(board), state, board, progress)
-    for index, archive in enumerate(archives):
-        progress(40 + 60 * index // len(archives), 100, archive.name.split("_")[0])
-        run(("dpkg-deb", "-x", str(archive), str(folder)), f"Unpacking {archive.name}")
-    (folder / ".packages").write_text("".join(f"{archive.stem}\n" for archive in archives))
-    for file in sorted(state.rglob("*"), reverse=True):
-        file.rmdir() if file.is_dir() and not file.is_symlink() else file.unlink()
-    state.rmdir()
+    with tempfile.TemporaryDirectory(prefix="edgeproof-") as state:
+        archives = _fetch(_packages(board), Path(state), board, progress)
+        for index, archive in enumerate(archives):
+            progress(40 + 60 * index // len(archives), 100, archive.name.split("_")[0])
+            run(("dpkg-deb", "-x", str(archive), str(folder)), f"Unpacking {archive.name}")
     _keep_links_inside(folder)
     for name, text in board.files().items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    progress(100, 100, "")
 
 
 def _fetch(packages: Sequence[str], state: Path, board: Board, progress: Progress) -> list[Path]:
-    """Download packages and all that they depend on."""
+    """Download packages and all that they depend on, with everything that apt keeps in `state`."""
     for name in ("lists/partial", "cache/archives/partial", "log"):
         (state / name).mkdir(parents=True)
     (state / "status").touch()
-    places = {"State": state, "State::Lists": state / "lists", "State::status": state / "status", "Cache": state / "cache", "Log": state / "log"}
-    settings = ["APT::Architecture=arm64", "APT::Architectures=arm64", "APT::Sandbox::User=", *(f"Dir::{name}={path}" for name, path in places.items())]
+    places = {"State": "", "State::Lists": "lists", "State::status": "status", "Cache": "cache", "Log": "log"}
+    settings = [f"Dir::{name}={state / place}" for name, place in places.items()]
+    settings += ["APT::Architecture=arm64", "APT::Architectures=arm64", "APT::Sandbox::User=root"]  # another could not write to `state`
     apt = ["apt-get", "--quiet", *(part for setting in settings for part in ("-o", setting))]
-    try:
+    progress(0, 100, "package lists")
+    with contextlib.suppress(RuntimeProblem):  # a source without arm64 packages is in nobody's way: what counts is what can be had
         run([*apt, "update"], "apt-get update")
-    except RuntimeProblem:
-        pass  # a source without arm64 packages is in nobody's way: what counts is whether the packages can be had
     progress(20, 100, "packages")
     try:
         run([*apt, "install", "--yes", "--download-only", "--no-install-recommends", *packages], "apt-get")
     except RuntimeProblem as error:
-        release = f"Python {board.machine.python[0]}.{board.machine.python[1]} for arm64"
-        raise InputError(f"This machine's package sources do not give {release} ({error}): add those of Debian 12 to {_APT}.") from None
+        wanted = f"Python {board.machine.python[0]}.{board.machine.python[1]} for arm64"
+        raise InputError(f"This machine's package sources do not give {wanted} ({error}): add those of Debian 12 to {_APT}.") from None
     return sorted((state / "cache/archives").glob("*.deb"))
 
 
