@@ -1,0 +1,78 @@
+"""From events to time: weights that fit published times best, and the errors they make on networks they have not seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+COVERAGE = 0.8  # of networks not seen, inside the interval
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network on one board: what it did, and how long that took there."""
+
+    network: str
+    events: Mapping[str, float]
+    published: float  # milliseconds
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Weights of a board, and predicted / published of each network, predicted with the weights that all others give."""
+
+    weights: dict[str, float]  # clock cycles an event
+    ratios: tuple[float, ...]
+
+    @property
+    def errors(self) -> np.ndarray:
+        """Leave-one-out errors, relative to the published time."""
+        return np.asarray(self.ratios) - 1
+
+    @property
+    def mean(self) -> float:
+        return float(np.abs(self.errors).mean())
+
+    @property
+    def median(self) -> float:
+        return float(np.median(np.abs(self.errors)))
+
+    @property
+    def worst(self) -> float:
+        return float(np.abs(self.errors).max())
+
+    def interval(self) -> tuple[float, float]:
+        """Factors of a prediction between which a network not seen lies with probability COVERAGE at least, if it is one like these.
+
+        Split-free conformal prediction: of n absolute log errors, the ceil((n + 1) * COVERAGE)-th smallest.
+        """
+        sizes = np.sort(np.abs(np.log(self.ratios)))
+        rank = min(len(sizes), math.ceil((len(sizes) + 1) * COVERAGE))
+        widest = float(np.exp(sizes[rank - 1]))
+        return 1 / widest, widest
+
+    def covered(self) -> int:
+        """How many networks' published times lie in the interval of their leave-one-out prediction."""
+        low, high = self.interval()
+        return sum(low - 1e-9 <= 1 / ratio <= high + 1e-9 for ratio in self.ratios)
+
+
+def fit(rows: Sequence[Row], names: Sequence[str], clock_mhz: int) -> Fit:
+    """Weights of the events called `names`, none below zero, that make the squares of the relative errors least."""
+
+    def weigh(some: Sequence[Row]) -> np.ndarray:
+        from scipy.optimize import nnls
+
+        shares = np.array([_shares(row, names, clock_mhz) for row in some])
+        return np.asarray(nnls(shares, np.ones(len(some)))[0])
+
+    ratios = [float(_shares(row, names, clock_mhz) @ weigh([other for other in rows if other is not row])) for row in rows]
+    return Fit(dict(zip(names, map(float, weigh(rows)), strict=True)), tuple(ratios))
+
+
+def _shares(row: Row, names: Sequence[str], clock_mhz: int) -> np.ndarray:
+    """The part of the published time that each kind of event would take at one cycle each."""
+    return np.array([row.events[name] for name in names]) / (clock_mhz * 1e3 * row.published)
