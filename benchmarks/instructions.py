@@ -98,11 +98,11 @@ def _count_together(group: Sequence[Counted], images_file: Path, folder: Path, t
     job = {"job": "count", **models, "images": str(images_file), "runs": RUNS, "threads": 1}
     try:
         answers = target.count(job, group[0].runtime, blocks_file, traffic_file, tell)["models"]
-    except RuntimeProblem as error:
+        windows, traffic = read_windows(blocks_file), read_traffic(traffic_file)
+    except (RuntimeProblem, ValueError) as error:  # ValueError: a disk that was full
         for one in group:
             one.reason = str(error)
         return
-    windows, traffic = read_windows(blocks_file), read_traffic(traffic_file)
     for one, answer in zip(group, answers, strict=True):
         one.reason = answer.pop("reason")
         numbers = answer.pop("windows", {})

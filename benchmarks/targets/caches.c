@@ -195,7 +195,8 @@ static void called(qemu_plugin_id_t id, unsigned int vcpu, int64_t number, uint6
         fprintf(out, "%" PRIu64, offset & 0xffffff);
         for (int i = 0; i < COUNTS; i++)
             fprintf(out, " %s=%" PRIu64, names[i], counts[i]);
-        fputc('\n', out);
+        if (fputc('\n', out) == EOF || fflush(out)) /* who waits for the guest's answer reads the file at once */
+            fail("cannot write");
     }
     memset(counts, 0, sizeof(counts));
     active = true;
