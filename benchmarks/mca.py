@@ -13,7 +13,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -69,7 +69,7 @@ class Analyser:
         return known
 
     @contextlib.contextmanager
-    def _memory(self, core: str) -> Iterable[sqlite3.Connection]:
+    def _memory(self, core: str) -> Iterator[sqlite3.Connection]:
         made_from = json.dumps([core, self.version, _FEATURES, ITERATIONS])
         path = self._cache / "cycles" / f"{hashlib.sha256(made_from.encode()).hexdigest()}.sqlite"
         try:

@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from benchmarks.boards import BOARDS
 from benchmarks.caches import Traffic
 from benchmarks.instructions import EMPTY, SCOPES, Block, Counted
 from benchmarks.mca import Analyser
@@ -57,7 +58,11 @@ class Prediction:
     high: float
 
     def __str__(self) -> str:
-        return f"predicted {digits(self.milliseconds)} ms ({digits(self.low)} to {digits(self.high)})"
+        return f"predicted {digits(self.milliseconds)} ms ({self.interval})"
+
+    @property
+    def interval(self) -> str:
+        return f"{digits(self.low)} to {digits(self.high)}"
 
 
 class Verdict(Enum):
@@ -73,13 +78,11 @@ def predict_times(board: str, counted: Sequence[Counted], analyser: Analyser) ->
     """
     times = board_times(board)
     ran = [(one, scope) for one in counted if not one.reason for scope in SCOPES]
-    events = iter(count_events([(one.per_inference(scope), _traffic(one, scope)) for one, scope in ran], LLVM_CORES[_core(board)], analyser))
+    events = iter(count_events([(one.per_inference(scope), _traffic(one, scope)) for one, scope in ran], LLVM_CORES[BOARDS[board].core], analyser))
     return [{scope: _prediction(times, next(events)) for scope in SCOPES} if not one.reason else {} for one in counted]
 
 
-def count_events(
-    ran: Sequence[tuple[Mapping[Block, float], Mapping[str, float]]], llvm_core: str, analyser: Analyser
-) -> list[dict[str, float]]:
+def count_events(ran: Sequence[tuple[Mapping[Block, float], Mapping[str, float]]], llvm_core: str, analyser: Analyser) -> list[dict[str, float]]:
     """Events of one inference, from the blocks it ran and its traffic: those that weights can be given to, and `instructions`."""
     cycles = analyser.cycles((block.code for blocks, _ in ran for block, executions in blocks.items() if executions > 0), llvm_core)
     return [
@@ -140,9 +143,3 @@ def board_times(board: str) -> BoardTimes:
     fields = _constants()
     own = fields["boards"][board]
     return BoardTimes(board, own["clock_mhz"], own["weights"], own["low"], own["high"], fields["source"])
-
-
-def _core(board: str) -> str:
-    from benchmarks.boards import BOARDS
-
-    return BOARDS[board].core

@@ -52,12 +52,16 @@ def show_measured(
     from benchmarks.compare import compare, sentences
     from benchmarks.counts import CountResult
     from benchmarks.reports.instructions import counts_table
+    from benchmarks.reports.predicted import predicted_table
     from benchmarks.reports.terminal import latency_table
 
     code = 0
     for result in results:
         fields = dict(result.fields)
         console.show(counts_table(result) if isinstance(result, CountResult) else latency_table(result))
+        if isinstance(result, CountResult) and any(row.predicted("invoke") for row in result.rows):
+            console.show("")
+            console.show(predicted_table(result))
         if isinstance(result, CountResult) and result.target in references:
             comparison = compare(result, references[result.target], most_percent)
             fields["comparison"] = {"passed": comparison.passed, "max_slowdown_percent": most_percent, "lines": sentences(comparison)}
