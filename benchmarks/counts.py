@@ -108,8 +108,7 @@ def read_counts(path: Path) -> CountResult:
             raise InputError(f"{path} has schema {fields.get('schema')}, this edgeproof reads {SCHEMA}: upgrade it.")
         result = CountResult(fields)
         for row in result.rows:
-            row.key, row.kind  # a reader must not find out in the middle of a table
-            [(row.per_inference(scope), row.predicted(scope)) for scope in SCOPES]
+            _ = row.key, row.kind, [(row.per_inference(scope), row.predicted(scope)) for scope in SCOPES]  # a reader must not find out later
         return result
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         raise InputError(f"Cannot read instruction counts {path} ({error}).") from None

@@ -38,10 +38,8 @@ def configure(net: ncnn.Net, half: bool) -> tuple[object, object]:
     return blobs, workspace
 
 
-def main(param: str, pixels: int, half: bool) -> str:
+def count(net: ncnn.Net, param: str, pixels: int) -> str:
     """Count one inference; why that cannot be done, or nothing."""
-    net = ncnn.Net()
-    allocators = configure(net, half)
     if net.load_param(param) or net.load_model(ncnn.DataReaderFromEmpty()):
         return f"ncnn {ncnn.__version__} cannot load it"
     image = ncnn.Mat(pixels, pixels, 3)
@@ -61,10 +59,11 @@ def main(param: str, pixels: int, half: bool) -> str:
     mark(0)
     infer()
     mark(2)
-    del allocators
     return ""
 
 
 if __name__ == "__main__":
-    print(main(sys.argv[1], int(sys.argv[2]), bool(int(sys.argv[3]))), flush=True)
-    os._exit(0)  # allocators complain when they go before the network does, and Python cannot be told an order
+    network = ncnn.Net()
+    allocators = configure(network, bool(int(sys.argv[3])))
+    print(count(network, sys.argv[1], int(sys.argv[2])), flush=True)
+    os._exit(0)  # allocators that go before the network does crash it, and Python cannot be told an order
