@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -65,12 +64,6 @@ class Prediction:
         return f"{digits(self.low)} to {digits(self.high)}"
 
 
-class Verdict(Enum):
-    PASS = "PASS"
-    FAIL = "FAIL"
-    INCONCLUSIVE = "INCONCLUSIVE"
-
-
 def predict_times(board: str, counted: Sequence[Counted], analyser: Analyser) -> list[dict[str, Prediction]]:
     """For each that was counted on the simulated board, the prediction of each scope; none for one that could not be counted.
 
@@ -107,15 +100,6 @@ def _traffic(one: Counted, scope: str) -> dict[str, float]:
 def _prediction(times: BoardTimes, events: Mapping[str, float]) -> Prediction:
     value = times.milliseconds(events)
     return Prediction(events["instructions"], events[CYCLES], value, value * times.low, value * times.high)
-
-
-def judge(prediction: Prediction, most_milliseconds: float) -> Verdict:
-    """Whether an inference takes at most so long: decided only when the whole interval is on one side."""
-    if not 0 < most_milliseconds < float("inf"):  # false for NaN, too
-        raise InputError(f"--max-ms is a number of milliseconds above 0, got {most_milliseconds:g}.")
-    if prediction.high <= most_milliseconds:
-        return Verdict.PASS
-    return Verdict.FAIL if prediction.low > most_milliseconds else Verdict.INCONCLUSIVE
 
 
 def faster(one: Prediction, other: Prediction) -> bool | None:

@@ -12,7 +12,8 @@ from rich.console import Console
 from benchmarks.boards import BOARDS
 from benchmarks.caches import CACHES
 from benchmarks.counts import KIND, SCHEMA, CountResult
-from benchmarks.predict import LLVM_CORES, TIMES, BoardTimes, Prediction, Verdict, board_times, digits, faster, judge, per_inference
+from benchmarks.limits import Verdict, check_limit, judge, judge_all, worst
+from benchmarks.predict import LLVM_CORES, TIMES, BoardTimes, Prediction, board_times, digits, faster, per_inference
 from benchmarks.reports.predicted import predicted_table
 from edge_runtime.errors import InputError
 
@@ -31,7 +32,17 @@ def test_a_limit_is_decided_when_the_whole_interval_is_on_one_side(most: float, 
 @pytest.mark.parametrize("most", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_limit_that_is_none_is_refused(most: float) -> None:
     with pytest.raises(InputError, match="--max-ms is a number of milliseconds above 0"):
-        judge(_prediction(0.8, 1.0, 1.2), most)
+        check_limit(most)
+
+
+def test_the_worst_row_is_the_verdict_and_a_failure_outweighs_doubt() -> None:
+    assert [worst(some) for some in ([], [Verdict.PASS, Verdict.INCONCLUSIVE], list(Verdict))] == [Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.FAIL]
+    times = {scope: {"instructions": 10, "cycles": 5, "milliseconds": 1.0, "low": 0.9, "high": 1.1} for scope in ("invoke", "predict")}
+    limited = judge_all(_result(predicted=times), 1.0)
+    assert limited.verdict is Verdict.INCONCLUSIVE
+    assert limited.lines == ("INCONCLUSIVE: a.tflite on tflite-runtime: predicted 1.00 ms (0.900 to 1.10), at most 1 ms allowed",)
+    with pytest.raises(InputError, match="No time was predicted on sim-pi4"):
+        judge_all(_result(), 1.0)
 
 
 def test_of_two_the_faster_is_named_only_where_intervals_are_apart() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks.compare import find_reference
 from benchmarks.counts import CountResult, to_result
 from benchmarks.instructions import Counted, count_instructions
+from benchmarks.limits import check_limit
 from benchmarks.matrix import able_runtimes
 from benchmarks.mca import Analyser
 from benchmarks.predict import Prediction, predict_times
@@ -50,3 +51,12 @@ def references_of(place: Path, targets: Sequence[str]) -> dict[str, CountResult]
         if name not in SIMULATED:
             raise InputError(f"--compare is for simulated boards, whose counts repeat: {name} is none.")
     return {name: find_reference(place, name) for name in targets}
+
+
+def check_predictable(most_ms: float, targets: Sequence[str]) -> None:
+    """Before minutes of work: InputError for a limit or a target that nothing is predicted for, RuntimeMissingError without LLVM."""
+    check_limit(most_ms)
+    for name in targets:
+        if name not in SIMULATED:
+            raise InputError(f"--max-ms is for simulated boards, whose times are predicted: {name} is none.")
+    _ = Analyser(cache_folder()).version
