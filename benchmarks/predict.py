@@ -25,10 +25,16 @@ from edge_runtime.errors import InputError
 TIMES = Path(__file__).with_name("board_times.json")
 SCHEMA = 1
 CYCLES = "cycles"
+MOVED = "moved"  # lines between the second cache and what is behind it, fetched or written back
 
-# Which of LLVM's models stands for a core. It has none of the A76, of which Neoverse N1 is the server's variant; and what it has of the A53
-# knows no forwarding between multiply-adds: the A55, its in-order successor, fits published times five times better (docs/boards.md).
-LLVM_CORES: Mapping[str, str] = {"cortex-a53": "cortex-a55", "cortex-a72": "cortex-a72", "cortex-a76": "neoverse-n1"}
+# Which of LLVM's models stand for a core; of several, the mean. It has none of the A76, of which Neoverse N1 is the server's variant. What it has
+# of the A53 knows no forwarding between multiply-adds, as that of the A55, its in-order successor, does. For the A72 it takes the older A57's
+# model, whose floating-point pipelines are slower. docs/boards.md has the errors of each.
+LLVM_CORES: Mapping[str, tuple[str, ...]] = {
+    "cortex-a53": ("cortex-a55",),
+    "cortex-a72": ("cortex-a72", "cortex-a55"),
+    "cortex-a76": ("neoverse-n1",),
+}
 
 
 @dataclass(frozen=True)
@@ -75,12 +81,17 @@ def predict_times(board: str, counted: Sequence[Counted], analyser: Analyser) ->
     return [{scope: _prediction(times, next(events)) for scope in SCOPES} if not one.reason else {} for one in counted]
 
 
-def count_events(ran: Sequence[tuple[Mapping[Block, float], Mapping[str, float]]], llvm_core: str, analyser: Analyser) -> list[dict[str, float]]:
+def count_events(
+    ran: Sequence[tuple[Mapping[Block, float], Mapping[str, float]]], llvm_cores: Sequence[str], analyser: Analyser
+) -> list[dict[str, float]]:
     """Events of one inference, from the blocks it ran and its traffic: those that weights can be given to, and `instructions`."""
-    cycles = analyser.cycles((block.code for blocks, _ in ran for block, executions in blocks.items() if executions > 0), llvm_core)
+    pieces = {block.code for blocks, _ in ran for block, executions in blocks.items() if executions > 0}
+    models = [analyser.cycles(pieces, core) for core in llvm_cores]
+    cycles = {piece: sum(model[piece] for model in models) / len(models) for piece in pieces}
     return [
         {
             **traffic,
+            MOVED: traffic["l2"] + traffic["l2_written"],
             CYCLES: sum(executions * cycles[block.code] for block, executions in blocks.items() if executions > 0),
             "instructions": sum(executions * block.instructions for block, executions in blocks.items()),
         }

@@ -6,17 +6,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.boards import BOARDS
 from benchmarks.predict import LLVM_CORES
 from evidence.weights import COVERAGE, Fit, Row
 
 Fits = Mapping[str, tuple[Sequence[Row], Fit]]
 
+_STEPS = """## What each step brings
+
+Mean (worst) leave-one-out error. The step in bold is the one used. It was chosen on these same networks; the last line is what that hides."""
 _TEXT = Path(__file__).with_name("boards_text.md")  # what does not depend on the numbers
 
 
-def page(constants: Mapping[str, Any], chosen: Fits, ablation: Mapping[str, Mapping[str, Fit]], kept: str, reasons: Mapping[str, str]) -> str:
-    """The whole page. `ablation`: fits by step and board; `kept`: the step that the constants come from."""
+def page(
+    constants: Mapping[str, Any],
+    chosen: Fits,
+    ablation: Mapping[str, Mapping[str, Fit]],
+    kept: str,
+    nested: Mapping[str, np.ndarray],
+    reasons: Mapping[str, str],
+) -> str:
+    """The whole page. `ablation`: fits by step and board; `kept`: the step that the constants come from; `nested`: errors of choosing a step."""
     versions = constants["with"]
     parts = [
         _TEXT.read_text().rstrip(),
@@ -24,8 +36,8 @@ def page(constants: Mapping[str, Any], chosen: Fits, ablation: Mapping[str, Mapp
         "## Errors\n\nEach network predicted with the weights that all others give, one thread.",
         _errors(chosen),
         f"Interval: factors of a prediction that leave at least {COVERAGE:.0%} of networks like these inside (conformal, from the same errors).",
-        "## What each step brings\n\nMean (worst) leave-one-out error. The step in bold is the one used.",
-        _steps(ablation, kept),
+        _STEPS,
+        _steps(ablation, kept, nested),
         *(_board(board, rows, fit) for board, (rows, fit) in chosen.items()),
     ]
     if reasons:
@@ -41,28 +53,34 @@ def _errors(chosen: Fits) -> str:
     lines = []
     for board, (rows, fit) in chosen.items():
         low, high = fit.interval()
-        model, weights = LLVM_CORES[BOARDS[board].core], ", ".join(f"{weight:.2f} × {name}" for name, weight in fit.weights.items())
+        model, weights = ", ".join(LLVM_CORES[BOARDS[board].core]), ", ".join(f"{weight:.2f} × {name}" for name, weight in fit.weights.items())
         errors = f"{fit.mean:.1%} / {fit.median:.1%} / {fit.worst:.1%}"
         core = f"{BOARDS[board].core}, {BOARDS[board].clock_mhz} MHz"
         lines.append([board, core, model, weights, str(len(rows)), errors, f"× {low:.2f} to {high:.2f}", f"{fit.covered()} of {len(rows)}"])
     return _table(("board", "core", "LLVM's model", "clock cycles", "networks", "mean / median / worst error", "interval", "covered"), lines)
 
 
-def _steps(ablation: Mapping[str, Mapping[str, Fit]], kept: str) -> str:
+def _steps(ablation: Mapping[str, Mapping[str, Fit]], kept: str, nested: Mapping[str, np.ndarray]) -> str:
     boards = list(next(iter(ablation.values())))
     lines = [
         [f"**{about}**" if about == kept else about, *(f"{fits[board].mean:.1%} ({fits[board].worst:.0%})" for board in boards)]
         for about, fits in ablation.items()
     ]
+    lines.append(
+        [
+            "*each network by the step best on all others*",
+            *(f"{np.abs(nested[board]).mean():.1%} ({np.abs(nested[board]).max():.0%})" for board in boards),
+        ]
+    )
     return _table(("", *boards), lines)
 
 
 def _board(board: str, rows: Sequence[Row], fit: Fit) -> str:
     lines = []
     for row, ratio in sorted(zip(rows, fit.ratios, strict=True), key=lambda pair: pair[0].published):
-        million = [f"{row.events[name] / 1e6:.2f}" for name in ("instructions", "cycles", "l1d", "l2")]
+        million = [f"{row.events[name] / 1e6:.2f}" for name in ("instructions", "cycles", "l1d", "moved")]
         lines.append([row.network, *million, f"{row.published:.2f}", f"{row.published * ratio:.2f}", f"{ratio - 1:+.1%}"])
-    head = ("network", "M instructions", "M cycles", "M l1d", "M l2", "published ms", "predicted ms, by the others", "error")
+    head = ("network", "M instructions", "M cycles", "M l1d", "M moved", "published ms", "predicted ms, by the others", "error")
     return f"## {BOARDS[board].title}\n\n![Predicted against published times](figures/board-{board}.svg)\n\n{_table(head, lines)}"
 
 

@@ -76,3 +76,18 @@ def fit(rows: Sequence[Row], names: Sequence[str], clock_mhz: int) -> Fit:
 def _shares(row: Row, names: Sequence[str], clock_mhz: int) -> np.ndarray:
     """The part of the published time that each kind of event would take at one cycle each."""
     return np.array([row.events[name] for name in names]) / (clock_mhz * 1e3 * row.published)
+
+
+def nested_errors(candidates: Sequence[tuple[Sequence[Row], Sequence[str]]], clock_mhz: int) -> np.ndarray:
+    """What choosing among ways to predict adds to the errors: each network predicted in the way that is best on all others.
+
+    candidates: of each way, what every network did (the same networks in the same order) and the names of the events it weighs.
+    """
+    errors = []
+    for left_out in range(len(candidates[0][0])):
+        others = [([row for index, row in enumerate(rows) if index != left_out], names) for rows, names in candidates]
+        fits = [fit(rows, names, clock_mhz) for rows, names in others]
+        best = min(range(len(fits)), key=lambda index: fits[index].mean)
+        rows, names = candidates[best]
+        errors.append(float(_shares(rows[left_out], names, clock_mhz) @ [fits[best].weights[name] for name in names]) - 1)
+    return np.array(errors)

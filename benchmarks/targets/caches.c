@@ -91,6 +91,10 @@ static bool hit(cache *c, uint64_t line, bool store, uint64_t *written)
     way *set = &c->lines[line % c->sets * c->ways], found = {line, store};
     unsigned i = 0;
     *written = NONE;
+    if (set[0].line == line) { /* mostly */
+        set[0].dirty |= store;
+        return true;
+    }
     while (i < c->ways && set[i].line != line)
         i++;
     bool there = i < c->ways;
