@@ -71,7 +71,7 @@ def refuse(machine: Machine, runtimes: Iterable[str]) -> None:
     for runtime in runtimes:
         reason = why_not(machine, runtime)
         if reason:
-            raise InputError(f"There can be no bundle with {runtime} for {title(machine)}: {reason}.")
+            raise InputError(f"There can be no bundle for {title(machine)}: {reason}.")
 
 
 def why_not(machine: Machine, runtime: str) -> str | None:
@@ -111,7 +111,7 @@ def _wrong_processor(machine: Machine) -> str | None:
     if machine.architecture == "armv7l":
         return f"numpy and Pillow publish no wheels for 32-bit ARM, and of the runtimes only tflite-runtime does, for Python 3.11; {REMEDY}"
     if machine.architecture not in _ARCHITECTURES:
-        return f"its wheels exist for {' and '.join(_ARCHITECTURES)} only"
+        return f"wheels exist for {' and '.join(_ARCHITECTURES)} only"
     return None
 
 
@@ -119,7 +119,7 @@ def _wrong_python(machine: Machine, runtime: str) -> str | None:
     if tuple(machine.python) not in PYTHONS:
         return f"Python {PYTHONS[0][0]}.{PYTHONS[0][1]} to {PYTHONS[-1][0]}.{PYTHONS[-1][1]} is needed; {REMEDY}"
     if runtime == "tflite-runtime" and tuple(machine.python) > (3, 11):
-        return "its newest wheels are for Python 3.11 (Bookworm's); use ai-edge-litert (leave --runtime out)"
+        return f"the newest wheels of {runtime} are for Python 3.11 (Bookworm's); use ai-edge-litert (leave --runtime out)"
     return None
 
 
@@ -128,7 +128,7 @@ def _wrong_libc(machine: Machine, runtime: str) -> str | None:
         return "the wheels need glibc"
     least = least_glibc(machine, [runtime])
     if _glibc(machine) < least:
-        return f"its wheels need glibc {least[0]}.{least[1]} or newer; {REMEDY}"
+        return f"the wheels of {runtime}, numpy and Pillow need glibc {least[0]}.{least[1]} or newer; {REMEDY}"
     return None
 
 
