@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from edge_runtime.errors import EdgeproofError
+from edge_runtime.errors import EdgeproofError, InputError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(classify)
     classify.set_defaults(run=_classify)
     selftest = commands.add_parser("selftest", help="compare this device's answers with the golden vectors")
-    selftest.add_argument("--golden", required=True, metavar="FILE", help="the .golden.npz beside the model")
+    selftest.add_argument("--golden", metavar="FILE", help="the .golden.npz beside the model (default: the bundle's)")
     _add_model(selftest)
     selftest.set_defaults(run=_selftest)
     job = commands.add_parser("job", help="run one job from stdin (JSON lines; used by edgeproof)")
@@ -40,15 +40,31 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", required=True, metavar="FILE", help=".tflite or .onnx")
+    parser.add_argument("--model", metavar="FILE", help=".tflite or .onnx (default: the bundle's)")
     parser.add_argument("--runtime", default="auto", help="ai-edge-litert, tflite-runtime or onnxruntime (default: the first installed)")
     parser.add_argument("--threads", type=int, default=1, metavar="N")
+
+
+def _fill_in(options: argparse.Namespace) -> None:
+    """Model, runtime and golden vectors of the bundle, where the user names no model."""
+    from edge_runtime.bundled import find_bundled
+
+    if options.model is not None:
+        return
+    bundled = find_bundled()
+    if bundled is None:
+        raise InputError("No model: name one with --model (only a bundle brings its own).")
+    options.model = bundled.model
+    if options.runtime == "auto":
+        options.runtime = bundled.manifest["runtime"]
+    options.golden = getattr(options, "golden", None) or bundled.golden
 
 
 def _classify(options: argparse.Namespace) -> int:
     from edge_runtime.classifier import Classifier
     from edge_runtime.native_output import silenced
 
+    _fill_in(options)
     with silenced(2):
         classifier = Classifier.load(options.model, options.runtime, options.threads)
     for path in options.images:
@@ -69,6 +85,9 @@ def _selftest(options: argparse.Namespace) -> int:
     from edge_runtime.classifier import Classifier
     from edge_runtime.golden import GoldenVectors, self_test
 
+    _fill_in(options)
+    if options.golden is None:
+        raise InputError("No golden vectors: name the .golden.npz beside the model with --golden.")
     outcome = self_test(
         Classifier.load(options.model, options.runtime, options.threads), GoldenVectors.load(Path(options.golden)), Path(options.model).name
     )

@@ -23,6 +23,7 @@ import numpy as np
 
 from edge_runtime.errors import InputError, RuntimeMissingError, UnsupportedModelError, operator_line, unknown_name
 from edge_runtime.metadata import ONNX_KEY, ModelMetadata, read_tflite_metadata
+from edge_runtime.signature import check_model
 from edge_runtime.tensors import Quantization
 
 _TFLITE_RUNTIME_LAST = 11  # the minor version of the newest Python that it has wheels for
@@ -104,6 +105,7 @@ def open_model(
     Raises InputError (no such file, not a model), RuntimeMissingError, UnsupportedModelError.
     """
     content = model if isinstance(model, bytes) else read_model_file(Path(model))
+    check_model(content)
     chosen = choose_runtime(runtime, model_suffix(content, str(model) if not isinstance(model, bytes) else "the model"))
     if kernels not in chosen.kernels:
         raise InputError(f"{chosen.name} has no {kernels!r} kernels. Known: {', '.join(chosen.kernels)}.")
