@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from benchmarks.targets.base import Target
+from pathlib import Path
+
+from benchmarks.targets.base import Supply, Target
 from benchmarks.targets.local import LocalTarget
-from edge_runtime.errors import unknown_name
+from benchmarks.targets.simulated import SIMULATED, SimulatedTarget
+from edge_runtime.errors import InputError, unknown_name
 
-TARGETS: dict[str, type[LocalTarget]] = {LocalTarget.name: LocalTarget}
 
+def find_target(name: str, supply: Supply | None = None, cache: Path | None = None) -> Target:
+    """The target called `name`; InputError with the nearest name when there is none.
 
-def find_target(name: str) -> Target:
-    """The target called `name`; InputError with the nearest name when there is none."""
-    if name not in TARGETS:
-        raise unknown_name("target", name, TARGETS)
-    return TARGETS[name]()
+    supply, cache: what targets other than this machine need: bundles, and a folder for what is made once and kept.
+    """
+    if name == LocalTarget.name:
+        return LocalTarget()
+    if name not in SIMULATED:
+        raise unknown_name("target", name, [LocalTarget.name, *SIMULATED])
+    if supply is None or cache is None:
+        raise InputError(f"Only this machine can be used here, not {name}.")
+    return SimulatedTarget(SIMULATED[name], supply, cache)
