@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from benchmarks.counts import CountResult
 from benchmarks.latency import measure
-from benchmarks.results import LatencyResult, read_result, to_result
+from benchmarks.results import LatencyResult, to_result
 from benchmarks.targets.base import Target
 from benchmarks.targets.simulated import SimulatedTarget
 from edge_runtime.errors import InputError
@@ -66,14 +66,3 @@ def check_measuring(seconds: float, threads: int) -> None:
     """InputError for a measuring time or a number of threads that cannot be."""
     if not 0 < seconds <= MOST_SECONDS or threads < 1:  # false for NaN, too
         raise InputError(f"Expected --seconds above 0 and at most {MOST_SECONDS}, and --threads of at least 1, got {seconds:g} and {threads}.")
-
-
-def results_of(workspace: Workspace, console: Console, target: str = "local") -> list[LatencyResult]:
-    """The readable latency results of a target, newest first; the others are named and left out."""
-    results = []
-    for path in sorted((workspace / "latency").glob(f"{target}-*.json"), reverse=True):
-        try:
-            results.append(read_result(path))
-        except InputError as error:
-            console.say(f"left out: {error}")
-    return results

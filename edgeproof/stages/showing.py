@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.reports.summary import Recommendation, SummaryRow, recommend, summarize
+from benchmarks.results import LatencyResult, read_result
+from edge_runtime.errors import InputError
 from edgeproof.console import Console
-from edgeproof.stages.benching import results_of
 from edgeproof.workspace import Workspace
 
 
@@ -43,3 +44,14 @@ def summary(workspace: Workspace, console: Console) -> tuple[list[SummaryRow], R
     parity, manifest = workspace.read_json("parity.json"), workspace.read_json("artifacts/manifest.json")
     rows = summarize(parity, manifest, results_of(workspace, console))
     return rows, recommend(rows, manifest, parity["margin_pp"])
+
+
+def results_of(workspace: Workspace, console: Console, target: str = "local") -> list[LatencyResult]:
+    """The readable latency results of a target, newest first; the others are named and left out."""
+    results = []
+    for path in sorted((workspace / "latency").glob(f"{target}-*.json"), reverse=True):
+        try:
+            results.append(read_result(path))
+        except InputError as error:
+            console.say(f"left out: {error}")
+    return results
