@@ -34,12 +34,12 @@ def check_model(content: bytes) -> None:
     digest = hashlib.sha256(content).hexdigest()
     if digest not in signed["sha256"].values():
         raise InputError(
-            f"This bundle runs {signed['model']} only, as it was signed, and this model has another sha256: make a bundle of it with edgeproof bundle."
+            f"This bundle runs {signed['model']} only, as it was signed, and this model has another sha256: bundle it with `edgeproof bundle --model`."
         )
     verdicts = [row["verdict"] for row in signed["verdict"] if row["sha256"] == digest]
     if not verdicts or set(verdicts) != {"PASS"}:
         said = ", ".join(dict.fromkeys(verdicts)) or "none"
-        raise InputError(f"This bundle runs no model without a PASS, and the signed verdict on this one is {said}: run edgeproof parity.")
+        raise InputError(f"This bundle runs no model without a PASS, and the signed verdict on this one is {said}: run `edgeproof parity`.")
 
 
 @cache
