@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import shutil
 import signal
@@ -12,19 +14,23 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from edge_runtime.errors import InputError, MissingInputError
-from edgeproof.cli import main
+from edge_runtime.signature import verify
 from edgeproof.console import Console
+from edgeproof.stages.bundling import Signing, bundle
 from edgeproof.stages.packing import choose_payload, named_payload
 from edgeproof.workspace import Workspace
+from export.signing import sign, signers
 from tests.bundles import RUNTIME, bundled_workspace, rewritten, start  # noqa: F401 - a fixture
 
-INT8, FLOAT32, DYNAMIC = "tiny-tflite-int8.tflite", "tiny-tflite-float32.tflite", "tiny-tflite-dynamic.tflite"
+# The smallest that passed, another that passed, and one that failed.
+MODEL, OTHER, FAILED = "tiny-tflite-float32.tflite", "tiny-tflite-int8.tflite", "tiny-tflite-dynamic.tflite"
 _INSIDE = "site-packages/edge_bundle/"
 
 
@@ -43,15 +49,28 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def signed(bundled_workspace: Workspace, key: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle for this machine that requires its signature."""
     path = tmp_path_factory.mktemp("signed") / "tiny.pyz"
-    options = ("--for", "local", "--runtime", RUNTIME, "--sign", str(key), "--require-signature", "--out", str(path))
-    assert main(["bundle", "-w", str(bundled_workspace.path), *options]) == 0
+    done = command("-w", bundled_workspace.path, "--for", "local", "--runtime", RUNTIME, "--sign", key, "--require-signature", "--out", path)
+    assert done.returncode == 0, done.stderr
     return path
+
+
+@pytest.fixture(scope="module")
+def signed_root(signed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the signed bundle has unpacked itself."""
+    root = tmp_path_factory.mktemp("root")
+    assert start(signed, "selftest", root=root).returncode == 0
+    return root
 
 
 @pytest.fixture
 def picture(tmp_path: Path, tiny_images: np.ndarray) -> Path:
     Image.fromarray(tiny_images[0, :, :, 0]).save(tmp_path / "picture.png")
     return tmp_path / "picture.png"
+
+
+def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """`edgeproof bundle …`"""
+    return subprocess.run([sys.executable, "-P", "-m", "edgeproof", "bundle", *map(str, arguments)], capture_output=True, text=True)
 
 
 def make_key(path: Path) -> Path:
@@ -61,8 +80,8 @@ def make_key(path: Path) -> Path:
 
 def test_the_smallest_that_passed_goes_in_with_its_verdict(workspace: Workspace, new_console: Callable[..., Console]) -> None:
     payload = choose_payload(workspace, new_console(), [RUNTIME])
-    assert (payload.model, payload.verdict, payload.margin_pp) == (INT8, "PASS", 5.0)
-    assert {(row["artifact"], row["runtime"], row["kernels"]) for row in payload.rows} == {(INT8, RUNTIME, "default")}
+    assert (payload.model, payload.verdict, payload.margin_pp) == (MODEL, "PASS", 5.0)
+    assert {(row["artifact"], row["runtime"], row["kernels"]) for row in payload.rows} == {(MODEL, RUNTIME, "default")}
     assert payload.golden is not None and payload.golden[0] == "tiny.golden.npz"
 
 
@@ -70,7 +89,7 @@ def test_with_onnx_runtime_the_onnx_artifacts_that_passed_go_along(workspace: Wo
     payload = choose_payload(workspace, new_console(), ["onnxruntime"])
     assert sorted(payload.models) == ["tiny-onnx-float32.onnx", "tiny-onnx-int8.onnx"]
     both = choose_payload(workspace, new_console(), [RUNTIME, "onnxruntime"])
-    assert both.model == INT8
+    assert both.model == MODEL
     assert len(both.models) == 3
 
 
@@ -97,9 +116,9 @@ def test_a_verdict_on_another_file_of_that_name_is_none(workspace: Workspace, ne
 
 
 def test_a_file_that_is_named_goes_in_with_what_is_known_of_it(workspace: Workspace, tmp_path: Path) -> None:
-    failing = named_payload(workspace, workspace / f"artifacts/{DYNAMIC}", [RUNTIME])
-    assert (failing.model, failing.verdict) == (DYNAMIC, "FAIL")
-    stranger = Path(shutil.copy(workspace / f"artifacts/{INT8}", tmp_path / "stranger.tflite"))
+    failing = named_payload(workspace, workspace / f"artifacts/{FAILED}", [RUNTIME])
+    assert (failing.model, failing.verdict) == (FAILED, "FAIL")
+    stranger = Path(shutil.copy(workspace / f"artifacts/{MODEL}", tmp_path / "stranger.tflite"))
     stranger.write_bytes(stranger.read_bytes() + b"\0")
     unknown = named_payload(workspace, stranger, [RUNTIME])
     assert (unknown.model, unknown.verdict, unknown.golden) == ("stranger.tflite", "not judged", None)
@@ -107,10 +126,11 @@ def test_a_file_that_is_named_goes_in_with_what_is_known_of_it(workspace: Worksp
         named_payload(workspace, stranger, ["onnxruntime"])
 
 
-def test_the_file_for_a_pi4_is_small_and_says_what_it_is(workspace: Workspace, capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["bundle", "-w", str(workspace.path), "--for", "pi4", "--runtime", RUNTIME, "--json"]) == 0
-    said = json.loads(capfd.readouterr().out)
-    assert said["bundle"] == str(workspace / "bundles/tiny-tflite-int8-pi4-bookworm.pyz")
+def test_the_file_for_a_pi4_is_small_and_says_what_it_is(workspace: Workspace) -> None:
+    done = command("-w", workspace.path, "--for", "pi4", "--runtime", RUNTIME, "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["bundle"] == str(workspace / "bundles/tiny-tflite-float32-pi4-bookworm.pyz")
     assert said["machine"] == {"architecture": "aarch64", "python": [3, 11], "libc": "glibc 2.36"}
     assert said["verdict"] == "PASS"
     assert said["bytes"] <= (25_000_000 if RUNTIME == "tflite-runtime" else 30_000_000)
@@ -119,46 +139,50 @@ def test_the_file_for_a_pi4_is_small_and_says_what_it_is(workspace: Workspace, c
     libraries = {name for name in names if ".so" in name and ("aarch64" in name or "x86_64" in name)}
     assert libraries and not [name for name in libraries if "x86_64" in name]
     manifest = json.loads(zipfile.ZipFile(said["bundle"]).read(f"{_INSIDE}manifest.json"))
-    assert (manifest["model"], manifest["golden"], manifest["runtime"]) == (INT8, "tiny.golden.npz", RUNTIME)
+    assert (manifest["model"], manifest["golden"], manifest["runtime"]) == (MODEL, "tiny.golden.npz", RUNTIME)
     assert [row["verdict"] for row in manifest["verdict"]] == ["PASS"]
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--for", "zero"), "no wheels exist for its ARMv6 processor"),
-        (("--for", "pi4", "--os", "trixie-32"), "publish no wheels for 32-bit ARM"),
-        (("--for", "pi6"), "Unknown board 'pi6'"),
-        (("--for", "local", "--os", "trixie"), "--os says nothing about local"),
-        (("--for", "pi4", "--require-signature"), "--require-signature only mean"),
-        (("--for", "pi4", "--sign", "no-such-key"), "Cannot sign with no-such-key: there is no such file"),
-        (("--for", "ssh://nobody@127.0.0.1:9"), "Cannot look at ssh://nobody@127.0.0.1:9: "),
+        ({"board": "zero"}, "no wheels exist for its ARMv6 processor"),
+        ({"board": "pi4", "system": "trixie-32"}, "publish no wheels for 32-bit ARM"),
+        ({"board": "pi6"}, "Unknown board 'pi6'"),
+        ({"board": "local", "system": "trixie"}, "--os says nothing about local"),
+        ({"board": "ssh://nobody@127.0.0.1:9"}, "Cannot look at ssh://nobody@127.0.0.1:9: .*refused"),
+        ({"board": "ssh://-oProxyCommand=x"}, "Expected ssh://user@host"),
+        ({"board": "local", "signing_with": Signing(Path("no-such-key"), False)}, "Cannot sign with no-such-key: there is no such file"),
     ],
 )
-def test_a_mistake_is_one_line_and_nothing_is_written(
-    options: tuple[str, ...], message: str, workspace: Workspace, capfd: pytest.CaptureFixture[str]
+def test_a_mistake_is_named_and_nothing_is_written(
+    options: dict[str, Any], message: str, workspace: Workspace, new_console: Callable[..., Console]
 ) -> None:
-    assert main(["bundle", "-w", str(workspace.path), *options]) == 2
-    error = capfd.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
+    with pytest.raises(InputError, match=message):
+        bundle(workspace, new_console(), **options)
     assert not workspace.has("bundles")
 
 
-def test_an_unproved_model_is_bundled_loudly_and_never_with_a_required_signature(
-    workspace: Workspace, key: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    named = ["bundle", "-w", str(workspace.path), "--for", "local", "--runtime", RUNTIME, "--model", str(workspace / f"artifacts/{DYNAMIC}")]
-    assert main([*named, "--sign", str(key), "--require-signature"]) == 2
-    assert f"{DYNAMIC} is FAIL on {RUNTIME}: a bundle with --require-signature would never run it" in capfd.readouterr().err
-    assert main([*named, "--out", str(tmp_path / "x.pyz")]) == 0
-    assert f"WARNING: {DYNAMIC} is FAIL on {RUNTIME}. It goes into the bundle because --model names it." in capfd.readouterr().err
+def test_a_signature_is_required_of_a_signed_bundle_only(workspace: Workspace) -> None:
+    done = command("-w", workspace.path, "--for", "pi4", "--require-signature")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: Invalid value: --require-signature only mean something with --sign\n"
+
+
+def test_an_unproved_model_is_bundled_loudly_and_never_with_a_required_signature(workspace: Workspace, key: Path, tmp_path: Path) -> None:
+    named = ["-w", workspace.path, "--for", "local", "--runtime", RUNTIME, "--model", workspace / f"artifacts/{FAILED}"]
+    refused = command(*named, "--sign", key, "--require-signature")
+    assert refused.returncode == 2
+    assert f"{FAILED} is FAIL on {RUNTIME}: a bundle with --require-signature would never run it" in refused.stderr
+    done = command(*named, "--out", tmp_path / "x.pyz")
+    assert done.returncode == 0
+    assert f"WARNING: {FAILED} is FAIL on {RUNTIME}. It goes into the bundle because --model names it." in done.stderr
 
 
 def test_ctrl_c_leaves_nothing(workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
-    command = [sys.executable, "-P", "-m", "edgeproof", "bundle", "-w", str(workspace.path), "--for", "local", "--runtime", RUNTIME]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**_environment(), "TMPDIR": str(tmp_path / "tmp")})
+    building = [sys.executable, "-P", "-m", "edgeproof", "bundle", "-w", str(workspace.path), "--for", "local", "--runtime", RUNTIME]
+    process = subprocess.Popen(building, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path / "tmp")})
     while not list((workspace / "bundles").glob(".*pyz-*")):
         assert process.poll() is None
         time.sleep(0.02)
@@ -170,35 +194,24 @@ def test_ctrl_c_leaves_nothing(workspace: Workspace, tmp_path: Path) -> None:
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_a_signed_bundle_runs_its_model_and_no_other(signed: Path, picture: Path, tmp_path: Path, bundled_workspace: Workspace) -> None:
-    passed = start(signed, "selftest", root=tmp_path / "root")
+def test_a_signed_bundle_runs_its_model_and_no_other(
+    signed: Path, signed_root: Path, picture: Path, tmp_path: Path, bundled_workspace: Workspace
+) -> None:
+    passed = start(signed, "selftest", root=signed_root)
     assert (passed.returncode, passed.stdout.split(":")[0]) == (0, "PASS"), passed.stderr
-    answer = json.loads(start(signed, "classify", "--json", picture, root=tmp_path / "root").stdout)
+    answer = json.loads(start(signed, "classify", "--json", picture, root=signed_root).stdout)
     assert (answer["top"][0]["label"] in "abc", answer["runtime"]) == (True, RUNTIME)
-    other = bundled_workspace / f"artifacts/{FLOAT32}"
-    refused = start(signed, "classify", picture, "--model", other, root=tmp_path / "root")
+    other = bundled_workspace / f"artifacts/{OTHER}"
+    refused = start(signed, "classify", picture, "--model", other, root=signed_root)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert f"This bundle runs {INT8} only, as it was signed" in refused.stderr
+    assert f"This bundle runs {MODEL} only, as it was signed" in refused.stderr
     np.save(tmp_path / "images.npy", np.zeros((1, 8, 8, 1), np.uint8))
     job = {"job": "predict", "runtime": RUNTIME, "model": str(other), "images": str(tmp_path / "images.npy"), "outputs": str(tmp_path / "o.npy")}
-    assert "as it was signed" in start(signed, "job", root=tmp_path / "root", given=json.dumps(job)).stdout
+    assert "as it was signed" in start(signed, "job", root=signed_root, given=json.dumps(job)).stdout
 
 
 def _flip_model(name: str, content: bytes) -> bytes | None:
-    return content[:-1] + bytes([content[-1] ^ 1]) if name == _INSIDE + INT8 else content
-
-
-def _swap_model(other: bytes) -> Callable[[str, bytes], bytes | None]:
-    """Another model, and a manifest that agrees with it."""
-    import hashlib
-
-    def change(name: str, content: bytes) -> bytes | None:
-        if name == _INSIDE + "manifest.json":
-            former = json.loads(content)["sha256"][INT8]
-            return content.replace(former.encode(), hashlib.sha256(other).hexdigest().encode())
-        return other if name == _INSIDE + INT8 else content
-
-    return change
+    return content[:-1] + bytes([content[-1] ^ 1]) if name == _INSIDE + MODEL else content
 
 
 def _edit_verdict(name: str, content: bytes) -> bytes | None:
@@ -209,69 +222,75 @@ def _drop_signature(name: str, content: bytes) -> bytes | None:
     return None if name.endswith(".sig") else content
 
 
-def _drop_manifest(name: str, content: bytes) -> bytes | None:
-    return None if name == _INSIDE + "manifest.json" else content
-
-
-@pytest.mark.parametrize("change", [_flip_model, _edit_verdict, _drop_signature, _drop_manifest])
-def test_a_signed_bundle_that_was_tampered_with_runs_nothing(
+@pytest.mark.parametrize("change", [_flip_model, _edit_verdict, _drop_signature])
+def test_a_signed_file_that_was_tampered_with_runs_nothing(
     change: Callable[[str, bytes], bytes | None], signed: Path, picture: Path, tmp_path: Path
 ) -> None:
     _refuses(rewritten(signed, tmp_path / "tampered.pyz", change), picture, tmp_path)
 
 
-def test_a_model_swapped_together_with_its_hash_is_refused(signed: Path, picture: Path, tmp_path: Path, bundled_workspace: Workspace) -> None:
-    other = (bundled_workspace / f"artifacts/{FLOAT32}").read_bytes()
-    _refuses(rewritten(signed, tmp_path / "tampered.pyz", _swap_model(other)), picture, tmp_path)
+@pytest.fixture
+def unpacked(signed: Path, signed_root: Path, tmp_path: Path) -> Path:
+    """`edge_bundle` as the signed bundle unpacked it, below tmp_path/root; files are to be replaced, not written into."""
+    shutil.copytree(signed_root, tmp_path / "root", copy_function=os.link)
+    (manifest,) = (tmp_path / "root").rglob("edge_bundle/manifest.json")
+    return manifest.parent
 
 
-def test_a_signature_by_another_key_is_refused(signed: Path, picture: Path, tmp_path: Path, bundled_workspace: Workspace) -> None:
-    from export.signing import sign
-
-    other = (bundled_workspace / f"artifacts/{FLOAT32}").read_bytes()
-    swap, strangers = _swap_model(other), make_key(tmp_path / "strangers")
-
-    def change(name: str, content: bytes) -> bytes | None:
-        if name.endswith(".sig"):
-            return sign(swap(_INSIDE + "manifest.json", zipfile.ZipFile(signed).read(_INSIDE + "manifest.json")) or b"", strangers)
-        return swap(name, content)
-
-    _refuses(rewritten(signed, tmp_path / "tampered.pyz", change), picture, tmp_path, "the signature of manifest.json does not hold")
-
-
-def test_a_signed_verdict_that_is_no_pass_is_refused(signed: Path, picture: Path, tmp_path: Path, key: Path) -> None:
-    from export.signing import sign
-
-    def failing(content: bytes) -> bytes:
-        return content.replace(b'"verdict": "PASS"', b'"verdict": "FAIL"')
-
-    def change(name: str, content: bytes) -> bytes | None:
-        if name.endswith(".sig"):
-            return sign(failing(zipfile.ZipFile(signed).read(_INSIDE + "manifest.json")), key)
-        return failing(content) if name == _INSIDE + "manifest.json" else content
-
-    bundle = rewritten(signed, tmp_path / "tampered.pyz", change)
-    _refuses(bundle, picture, tmp_path, "the signed verdict on this one is FAIL")
-
-
-def test_what_was_unpacked_is_checked_too(signed: Path, picture: Path, tmp_path: Path) -> None:
+def test_what_was_unpacked_is_checked_at_every_start(unpacked: Path, signed: Path, picture: Path, tmp_path: Path) -> None:
     assert start(signed, "classify", picture, root=tmp_path / "root").returncode == 0
-    (model,) = (tmp_path / "root").rglob(INT8)
-    model.write_bytes(_flip_model(_INSIDE + INT8, model.read_bytes()) or b"")
+    _replace(unpacked / MODEL, (unpacked / MODEL).read_bytes()[:-1] + b"x")
+    _refuses(signed, picture, tmp_path)
+    (unpacked / "manifest.json").unlink()
     _refuses(signed, picture, tmp_path)
 
 
-def test_without_ssh_keygen_it_says_what_is_missing(signed: Path, picture: Path, tmp_path: Path) -> None:
-    command = [str(Path(sys.executable).resolve()), "-I", str(signed), "classify", str(picture)]
-    done = subprocess.run(command, env={"PATH": str(tmp_path), "SHIV_ROOT": str(tmp_path / "root")}, capture_output=True, text=True)
+def test_a_model_swapped_together_with_its_hash_is_refused(
+    unpacked: Path, signed: Path, picture: Path, tmp_path: Path, bundled_workspace: Workspace
+) -> None:
+    _swap(unpacked, bundled_workspace)
+    _refuses(signed, picture, tmp_path, "the signature of manifest.json does not hold")
+
+
+def test_a_signature_by_another_key_or_for_another_purpose_is_refused(
+    unpacked: Path, signed: Path, picture: Path, tmp_path: Path, bundled_workspace: Workspace, key: Path
+) -> None:
+    _swap(unpacked, bundled_workspace)
+    _replace(unpacked / "manifest.json.sig", sign((unpacked / "manifest.json").read_bytes(), make_key(tmp_path / "strangers")))
+    _refuses(signed, picture, tmp_path, "the signature of manifest.json does not hold")
+    (unpacked / "manifest.json.sig").unlink()
+    subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-f", key, "-n", "mail", unpacked / "manifest.json"], check=True, capture_output=True)
+    _refuses(signed, picture, tmp_path, "the signature of manifest.json does not hold")
+
+
+def test_a_signed_verdict_that_is_no_pass_is_refused(unpacked: Path, signed: Path, picture: Path, tmp_path: Path, key: Path) -> None:
+    failing = (unpacked / "manifest.json").read_bytes().replace(b'"verdict": "PASS"', b'"verdict": "FAIL"')
+    _replace(unpacked / "manifest.json", failing)
+    _replace(unpacked / "manifest.json.sig", sign(failing, key))
+    _refuses(signed, picture, tmp_path, "the signed verdict on this one is FAIL")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.unlink()
+    path.write_bytes(content)
+
+
+def _swap(folder: Path, workspace: Workspace) -> None:
+    """Another model, and a manifest that agrees with it."""
+    other, manifest = (workspace / f"artifacts/{OTHER}").read_bytes(), (folder / "manifest.json").read_bytes()
+    former = json.loads(manifest)["sha256"][MODEL]
+    _replace(folder / MODEL, other)
+    _replace(folder / "manifest.json", manifest.replace(former.encode(), hashlib.sha256(other).hexdigest().encode()))
+
+
+def test_without_ssh_keygen_it_says_what_is_missing(signed: Path, signed_root: Path, picture: Path, tmp_path: Path) -> None:
+    classifying = [str(Path(sys.executable).resolve()), "-I", str(signed), "classify", str(picture)]
+    done = subprocess.run(classifying, env={"PATH": str(tmp_path), "SHIV_ROOT": str(signed_root)}, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert "takes ssh-keygen: install it (package openssh-client)" in done.stderr
 
 
 def test_the_whole_file_is_signed_beside_it(signed: Path, key: Path, tmp_path: Path) -> None:
-    from edge_runtime.signature import verify
-    from export.signing import signers
-
     signature = signed.with_name(f"{signed.name}.sig").read_bytes()
     verify(signed.read_bytes(), signature, signers(key))
     with pytest.raises(InputError, match="does not hold"):
@@ -285,9 +304,3 @@ def _refuses(bundle: Path, picture: Path, folder: Path, reason: str = "") -> Non
     assert error.startswith("error: ")
     assert reason in error
     assert "Traceback" not in done.stderr
-
-
-def _environment() -> dict[str, str]:
-    import os
-
-    return dict(os.environ)

@@ -68,9 +68,7 @@ def test_the_same_inputs_give_the_same_bytes_without_a_network(bundle_here: Path
     assert [path.name for path in tmp_path.iterdir()] == ["again.pyz"]
 
 
-def test_a_target_is_given_the_same_file_again(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, new_console: Callable[..., Console]
-) -> None:
+def test_a_target_is_given_the_same_file_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, new_console: Callable[..., Console]) -> None:
     (tmp_path / "wheels").symlink_to(cache_folder() / "wheels")
     monkeypatch.setenv("EDGEPROOF_CACHE", str(tmp_path))
     supplied = supply(new_console())
