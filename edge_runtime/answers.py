@@ -9,22 +9,25 @@ import numpy as np
 from edge_runtime.tensors import Quantization, softmax
 
 Reader = Callable[[np.ndarray], np.ndarray]
+_INT64 = np.dtype(np.int64)
 _TABLE_RANGE = 700.0  # the exponential function spans exp(-745) … 1 in float64
 
 
 class Prediction:
     """The answers for N images."""
 
+    _probabilities: np.ndarray | None = None
+
     def __init__(self, outputs: np.ndarray, names: tuple[str, ...], read_probabilities: Reader) -> None:
         self.outputs = outputs  # [N, classes], in the model's own number type
         self.names = names
         self._read = read_probabilities
-        self._probabilities: np.ndarray | None = None
 
     @property
     def labels(self) -> np.ndarray:
         """int64 [N]: the class with the largest raw output, the lowest index on ties."""
-        return self.outputs.argmax(1).astype(np.int64, copy=False)
+        labels = self.outputs.argmax(1)
+        return labels if labels.dtype is _INT64 else labels.astype(_INT64)  # numpy counts in 32 bits on a 32-bit board
 
     @property
     def probabilities(self) -> np.ndarray:

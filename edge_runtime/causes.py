@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import platform
-import signal
 import struct
 import sys
 from pathlib import Path
@@ -13,24 +12,11 @@ import numpy as np
 
 from edge_runtime.errors import RuntimeMissingError, first_line
 from edge_runtime.machine import this_machine
+from edge_runtime.processor import narrow_userland
 from edge_runtime.runtimes import Runtime, numpy_too_new
 
 # e_machine of an ELF file: its processor as wheel tags spell it. System V ABI, https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
 _ELF_MACHINES = {3: "i686", 40: "armv7l", 62: "x86_64", 183: "aarch64"}
-_SIGNALS = {
-    signal.SIGILL: "this wheel needs instructions that this processor lacks: use another runtime or an older version of this one",
-    signal.SIGSEGV: "its compiled part crashed: try another runtime, or install this one again",
-    signal.SIGBUS: "its compiled part crashed: try another runtime, or install this one again",
-    signal.SIGABRT: "it gave up by itself: try another runtime, or export the model again",
-    signal.SIGFPE: "its compiled part divided by zero: the model is damaged, export it again",
-    signal.SIGKILL: "somebody ended it, as the kernel does when memory runs out: close other programs",
-}
-
-
-def of_signal(number: int) -> str:
-    """ "SIGILL: this wheel needs instructions …": the signal a process died of, and what that means for an interpreter."""
-    name = signal.Signals(number).name
-    return f"{name}: {_SIGNALS[signal.Signals(number)]}" if number in _SIGNALS else name
 
 
 def of_import(runtime: Runtime, error: ImportError | AttributeError) -> RuntimeMissingError:
@@ -85,13 +71,6 @@ def _elf_machine(path: Path) -> str | None:
         return None
     (number,) = struct.unpack(("<" if header[5] == 1 else ">") + "H", header[18:20])
     return _ELF_MACHINES.get(number, f"ELF machine {number}")
-
-
-def narrow_userland(architecture: str, reported: str) -> str | None:
-    """A warning where the kernel is wider than the system on it, as on 32-bit Raspberry Pi OS: what it reports misleads installers."""
-    if (architecture, reported) not in (("armv7l", "aarch64"), ("i686", "x86_64")):
-        return None
-    return f"32-bit userland on a 64-bit kernel: the kernel says {reported}, wheels must be for {architecture}"
 
 
 def _here() -> str:

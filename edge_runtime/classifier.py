@@ -81,7 +81,12 @@ class Classifier:
         if (
             batch == 1 and type(images) is np.ndarray and images.dtype is _UINT8 and images.shape == self._one
         ):  # the usual case, a few microseconds after all
-            return Prediction(self._run(images), self._names, self._read)
+            model = self.model
+            if model.images != 1:
+                model.resize(1)
+            model.set_input(self.encode(images))
+            model.invoke()
+            return Prediction(model.get_output(), self._names, self._read)
         return self._predict_all(self.metadata.preprocessing.as_batch(images), batch)
 
     def _predict_all(self, images: np.ndarray, batch: int) -> Prediction:

@@ -6,13 +6,13 @@ from the front, zip readers find their directory from the back. In an `.onnx` it
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 
 from edge_runtime.errors import InputError
 from edge_runtime.preprocess import Preprocessing
+from edge_runtime.zip_entry import read_entry
 
 SCHEMA = 1
 ENTRY = "edgeproof.json"  # name of the zip entry in a .tflite
@@ -56,13 +56,9 @@ def read_tflite_metadata(model: bytes) -> ModelMetadata | None:
     """
     if ENTRY.encode() not in model:  # zip headers hold names as they are
         return None
-    import zipfile
-    import zlib
-
     try:
-        with zipfile.ZipFile(io.BytesIO(model)) as archive:
-            text = archive.read(ENTRY).decode()
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError, ValueError) as error:
+        text = read_entry(model, ENTRY).decode()
+    except ValueError as error:
         raise InputError(f"The model's edgeproof metadata is damaged ({error}): export the model again.") from None
     return ModelMetadata.from_json(text)
 

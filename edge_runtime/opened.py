@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from edge_runtime.runtimes import Runtime
 
 
-@dataclass(frozen=True)
-class TensorSpec:
+class TensorSpec(NamedTuple):
     """Shape and number type of a model's input or output. `quantization` is None for float tensors."""
 
     shape: tuple[int, ...]
@@ -24,8 +22,7 @@ class TensorSpec:
     quantization: Quantization | None
 
 
-@dataclass(frozen=True)
-class InnerTensor:
+class InnerTensor(NamedTuple):
     """What one operator wrote for one image, in the model's own number type. `name` holds the path of its Keras layer."""
 
     name: str
@@ -33,8 +30,7 @@ class InnerTensor:
     quantization: Quantization | None
 
 
-@dataclass(frozen=True)
-class Opening:
+class Opening(NamedTuple):
     """What is to be opened, and how; everything in it has been checked."""
 
     runtime: Runtime
