@@ -27,7 +27,7 @@ from edgeproof.stages.bundling import Signing, bundle
 from edgeproof.stages.packing import choose_payload, named_payload
 from edgeproof.workspace import Workspace
 from export.signing import sign, signers
-from tests.bundles import RUNTIME, bundled_workspace, rewritten, start  # noqa: F401 - a fixture
+from tests.bundles import RUNTIME, rewritten, start
 
 # The smallest that passed, another that passed, and one that failed.
 MODEL, OTHER, FAILED = "tiny-tflite-float32.tflite", "tiny-tflite-int8.tflite", "tiny-tflite-dynamic.tflite"
@@ -82,7 +82,8 @@ def test_the_smallest_that_passed_goes_in_with_its_verdict(workspace: Workspace,
     payload = choose_payload(workspace, new_console(), [RUNTIME])
     assert (payload.model, payload.verdict, payload.margin_pp) == (MODEL, "PASS", 5.0)
     assert {(row["artifact"], row["runtime"], row["kernels"]) for row in payload.rows} == {(MODEL, RUNTIME, "default")}
-    assert payload.golden is not None and payload.golden[0] == "tiny.golden.npz"
+    assert payload.golden is not None
+    assert payload.golden[0] == "tiny.golden.npz"
 
 
 def test_with_onnx_runtime_the_onnx_artifacts_that_passed_go_along(workspace: Workspace, new_console: Callable[..., Console]) -> None:
@@ -137,7 +138,8 @@ def test_the_file_for_a_pi4_is_small_and_says_what_it_is(workspace: Workspace) -
     names = zipfile.ZipFile(said["bundle"]).namelist()
     assert {f"site-packages/{name}" for name in ("starlette/__init__.py", "uvicorn/__init__.py", "PIL/Image.py")} <= set(names)
     libraries = {name for name in names if ".so" in name and ("aarch64" in name or "x86_64" in name)}
-    assert libraries and not [name for name in libraries if "x86_64" in name]
+    assert libraries
+    assert not [name for name in libraries if "x86_64" in name]
     manifest = json.loads(zipfile.ZipFile(said["bundle"]).read(f"{_INSIDE}manifest.json"))
     assert (manifest["model"], manifest["golden"], manifest["runtime"]) == (MODEL, "tiny.golden.npz", RUNTIME)
     assert [row["verdict"] for row in manifest["verdict"]] == ["PASS"]
