@@ -25,6 +25,7 @@ import numpy as np
 from benchmarks.latency import Contestant
 from benchmarks.statistics import ratio_interval
 from edge_runtime.errors import InputError
+from edge_runtime.processor import this_processor
 
 SCHEMA = 1
 SCOPES = ("predict", "invoke")
@@ -139,28 +140,16 @@ def _unpack(text: str) -> np.ndarray:
 
 def host_facts() -> dict[str, Any]:
     """The machine a number was measured on: it means nothing without."""
-    facts = _cpuinfo()
+    processor = this_processor()
     return {
-        "cpu": facts.get("model name", platform.processor() or platform.machine()),
-        "flags": sorted(set(facts.get("flags", facts.get("Features", "")).split()) & _TELLING_FLAGS),
+        "cpu": processor.name,
+        "flags": list(processor.features),
         "cores": len(os.sched_getaffinity(0)),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "machine": platform.machine(),
         "kernel": platform.release(),
         "python": platform.python_version(),
     }
-
-
-# Those by which interpreters choose their int8 kernels.
-_TELLING_FLAGS = {"avx2", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp", "i8mm", "sve"}
-
-
-def _cpuinfo() -> dict[str, str]:
-    pairs = (line.split(":", 1) for line in _read("/proc/cpuinfo").splitlines() if ":" in line)
-    facts: dict[str, str] = {}
-    for name, value in pairs:
-        facts.setdefault(name.strip(), value.strip())
-    return facts
 
 
 def _read(path: str) -> str:

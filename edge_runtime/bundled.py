@@ -1,8 +1,7 @@
-"""The model that a bundle brings along, in package `edge_bundle`."""
+"""The model that came along: in a bundle, package `edge_bundle` holds it with its golden vectors and a manifest."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
 from collections.abc import Mapping
@@ -12,28 +11,34 @@ from typing import Any
 
 from edge_runtime.errors import InputError
 
+PACKAGE = "edge_bundle"
+MANIFEST = "manifest.json"
+
 
 @dataclass(frozen=True)
 class Bundled:
-    """The files of a bundle's model. `golden` is None for a model that edgeproof did not export."""
+    """What `edge_bundle/manifest.json` names: {"model": file name, "golden": file name, "sha256": {file name: sum}, "runtime": name}.
+
+    golden is None for a model that edgeproof did not export. assume: metadata for a model that carries none, as `Classifier` takes it.
+    """
 
     model: Path
     golden: Path | None
-    manifest: Mapping[str, Any]
+    sha256: Mapping[str, str]
+    runtime: str
+    assume: Mapping[str, Any] | None
 
 
 def find_bundled() -> Bundled | None:
-    """What the bundle that is running brings; None outside one, or when it brings no model. InputError when a file is not the one packed."""
-    found = importlib.util.find_spec("edge_bundle")
-    if found is None or found.origin is None:
+    """The bundle's model; None outside a bundle, or in one without a model. InputError when its manifest cannot be used."""
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
         return None
-    folder = Path(found.origin).parent
+    folder = Path(spec.submodule_search_locations[0])
     try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-        for name, digest in manifest["sha256"].items():
-            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
-                raise InputError(f"{name} is not the file that was packed into this bundle (its sha256 differs): copy the bundle here again.")
-    except (OSError, ValueError) as error:
-        raise InputError(f"This bundle is damaged ({error}): copy it here again.") from None
-    golden = manifest["golden"]
-    return Bundled(folder / manifest["model"], folder / golden if golden else None, manifest)
+        fields = json.loads((folder / MANIFEST).read_text())
+        sums = {str(name): str(value) for name, value in fields["sha256"].items()}
+        golden = folder / fields["golden"] if fields["golden"] else None
+        return Bundled(folder / fields["model"], golden, sums, str(fields["runtime"]), fields.get("assume"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"The manifest of this bundle is damaged ({type(error).__name__}: {error}): copy the bundle again.") from None

@@ -8,12 +8,7 @@ as a whole is signed.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import json
-import shutil
-import subprocess
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,15 +26,17 @@ def check_model(content: bytes) -> None:
     signed = _signed_manifest()
     if signed is None:
         return
+    import hashlib  # here and below: a first answer elsewhere should not wait for what it does not need
+
     digest = hashlib.sha256(content).hexdigest()
     if digest not in signed["sha256"].values():
         raise InputError(
-            f"This bundle runs {signed['model']} only, as it was signed, and this model has another sha256: make a bundle of it with edgeproof bundle."
+            f"This bundle runs {signed['model']} only, as it was signed; this model has another sha256: make a bundle of it with --model."
         )
     verdicts = [row["verdict"] for row in signed["verdict"] if row["sha256"] == digest]
     if not verdicts or set(verdicts) != {"PASS"}:
         said = ", ".join(dict.fromkeys(verdicts)) or "none"
-        raise InputError(f"This bundle runs no model without a PASS, and the signed verdict on this one is {said}: run edgeproof parity.")
+        raise InputError(f"This bundle runs no model without a PASS, and the signed verdict on this one is {said}: run `edgeproof parity`.")
 
 
 @cache
@@ -51,6 +48,8 @@ def _signed_manifest() -> dict[str, Any] | None:
         return None
     if not bundle.SIGNERS:
         return None
+    import json
+
     folder = Path(str(bundle.__file__)).parent
     try:
         manifest, signature = (folder / "manifest.json").read_bytes(), (folder / SIGNATURE_FILE).read_bytes()
@@ -63,6 +62,10 @@ def _signed_manifest() -> dict[str, Any] | None:
 
 def verify(content: bytes, signature: bytes, signers: str) -> None:
     """InputError unless `signature` is that of `content` by a key in `signers` (the format of ssh-keygen's allowed signers)."""
+    import shutil
+    import subprocess
+    import tempfile
+
     program = shutil.which("ssh-keygen")
     if program is None:
         raise RuntimeMissingError("Checking the model's signature takes ssh-keygen: install it (package openssh-client).")

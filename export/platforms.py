@@ -12,6 +12,10 @@ from edge_runtime.machine import Machine
 # The tested set (constraints.txt). A bundle needs these distributions and no other: what the runtimes' metadata asks for beyond numpy
 # (protobuf, flatbuffers, tqdm, ml_dtypes …) is for their converters and tools; `import` of an interpreter loads none of it.
 TESTED: Mapping[str, str] = {"numpy": "1.26.4", "Pillow": "13.0.0", "ai-edge-litert": "2.3.0", "tflite-runtime": "2.14.0", "onnxruntime": "1.31.1"}
+# What `serve` needs there (starlette and uvicorn, and what those need): Python only, half a megabyte.
+SERVER: Mapping[str, str] = {
+    "starlette": "1.10.0", "uvicorn": "0.54.0", "anyio": "4.16.0", "click": "8.5.1", "h11": "0.16.0", "idna": "3.20", "typing_extensions": "4.16.0",
+}  # fmt: skip
 _NUMPY_2 = "2.4.6"  # numpy 1.26 has no wheels for Python 3.13; tflite-runtime, which needs numpy 1, has none for it either
 
 PYTHONS = ((3, 11), (3, 12), (3, 13))  # that edge_runtime is tested on
@@ -85,10 +89,10 @@ def title(machine: Machine) -> str:
     return f"{machine.architecture}, Python {'.'.join(map(str, machine.python))}, {machine.libc}"
 
 
-def pins(machine: Machine, versions: Mapping[str, str]) -> dict[str, str]:
+def pins(machine: Machine, versions: Mapping[str, str], *, serves: bool) -> dict[str, str]:
     """Versions by distribution of all that a bundle holds beside edge_runtime; `versions` are the runtimes'."""
     numpy = TESTED["numpy"] if tuple(machine.python) < (3, 13) else _NUMPY_2
-    return {"numpy": numpy, "Pillow": TESTED["Pillow"], **versions}
+    return {"numpy": numpy, "Pillow": TESTED["Pillow"], **versions, **(SERVER if serves else {})}
 
 
 def platform_tags(machine: Machine) -> list[str]:

@@ -18,9 +18,7 @@ def bundle(
     system: Annotated[str | None, typer.Option("--os", help="Raspberry Pi OS on it: bookworm (default) or trixie.")] = None,
     runtime: Annotated[
         list[str] | None,
-        typer.Option(
-            "--runtime", help="What executes the model there (may be repeated; default: tflite-runtime on Bookworm, ai-edge-litert on Trixie)."
-        ),
+        typer.Option("--runtime", help="What executes the model there (may be repeated; default: tflite-runtime, or ai-edge-litert on Trixie)."),
     ] = None,
     model: Annotated[
         Path | None, typer.Option("--model", help="An exported .tflite or .onnx, proved or not (default: the one that parity recommends).")

@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import re
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from edgeproof.workspace import Workspace
 from export import signing
 from export.bundle import build_bundle, recipe_files, runtime_files, start_files
 from export.packing import PASS, Payload, pack
-from export.platforms import DEFAULT_SYSTEM, TESTED, default_runtime, machine_of, pins, refuse
+from export.platforms import DEFAULT_SYSTEM, TESTED, default_runtime, machine_of, pins, refuse, title
 
 LOCAL = "local"
 
@@ -72,12 +73,14 @@ def bundle(
         console.say(f"WARNING: {payload.model} is {payload.verdict} on {chosen[0]}. It goes into the bundle because --model names it.")
     versions = {runtime: _judged_version(payload, runtime) or version_here(runtime) for runtime in chosen}
     path = output or workspace / f"bundles/{Path(payload.model).stem}-{_named(board, system)}.pyz"
-    options = {"key": signing_with.key, "required": signing_with.required} if signing_with else {}
-    content = pack(payload, machine, versions, **options)
+    key = signing_with.key if signing_with else None
+    content = pack(payload, machine, versions, key=key, required=bool(signing_with and signing_with.required))
     with console.progress(f"Bundle for {board}") as progress:
         build_bundle(machine, versions, path, cache=cache_folder(), content=content, progress=progress)
-    if signing_with:
-        Workspace(path.parent).write_bytes(f"{path.name}.sig", signing.sign(path.read_bytes(), signing_with.key))
+    signature = path.with_name(f"{path.name}.sig")
+    signature.unlink(missing_ok=True)  # that of a former bundle
+    if key:
+        Workspace(path.parent).write_bytes(signature.name, signing.sign(path.read_bytes(), key))
     return Bundle(path, machine, versions, payload, time.perf_counter() - begin)
 
 
@@ -107,17 +110,19 @@ def _judged_version(payload: Payload, runtime: str) -> str | None:
 
 def supply(console: Console) -> Supply:
     """Gives targets their bundle: edge_runtime and one runtime for a machine, no model. Built once for the same content, then kept."""
+    one_at_a_time = threading.Lock()  # several boards may ask for the same file at once
 
-    def bundle(machine: Machine, runtime: str) -> Path:
+    def supplied(machine: Machine, runtime: str) -> Path:
         refuse(machine, [runtime])
         versions = {runtime: version_here(runtime)}
         path = cache_folder() / "bundles" / _content_sha256(machine, versions) / f"edgeproof-{machine.architecture}-{runtime}.pyz"
-        if not path.exists():
-            with console.progress(f"Bundle with {runtime} for {machine.architecture}, Python {'.'.join(map(str, machine.python))}") as progress:
-                build_bundle(machine, versions, path, cache=cache_folder(), progress=progress)
+        with one_at_a_time:
+            if not path.exists():
+                with console.progress(f"Bundle of {runtime} for {title(machine)}") as progress:
+                    build_bundle(machine, versions, path, cache=cache_folder(), progress=progress)
         return path
 
-    return bundle
+    return supplied
 
 
 def version_here(runtime: str) -> str:
@@ -132,7 +137,7 @@ def version_here(runtime: str) -> str:
 def _content_sha256(machine: Machine, versions: dict[str, str]) -> str:
     from shiv import __version__ as shiv_version
 
-    facts = [list(machine), pins(machine, versions), shiv_version]
+    facts = [list(machine), pins(machine, versions, serves=False), shiv_version]
     digest = hashlib.sha256(json.dumps(facts).encode())
     for name, data in sorted({**runtime_files(), **start_files(), **recipe_files()}.items()):
         digest.update(name.encode() + b"\0" + hashlib.sha256(data).digest())

@@ -27,10 +27,7 @@ def choose_payload(workspace: Workspace, console: Console, runtimes: Sequence[st
     parity = workspace.read_json("parity.json")
     passed = [artifact for artifact in workspace.artifacts() if _passed(_rows(parity, artifact, runtimes[:1]))]
     if not passed:
-        raise InputError(
-            f"No artifact has a PASS on {runtimes[0]}, and nothing unproved is bundled unasked: run `edgeproof parity{workspace.option}`, "
-            f"choose another --runtime, or name the file with --model."
-        )
+        raise _nothing_passed(workspace, parity, runtimes[0])
     recommended = summary(workspace, console)[1].artifact
     chosen = min(passed, key=lambda artifact: (artifact.path.name != recommended, artifact.bytes))
     further = [artifact for artifact in workspace.artifacts() if artifact != chosen and _goes_along(parity, artifact, runtimes)]
@@ -58,6 +55,15 @@ def default_runtime_of(model: Path | None, fitting: str) -> str:
     """`fitting`, unless the file named is an ONNX model."""
     onnx = model is not None and model_suffix(read_model_file(model), str(model)) == ".onnx"
     return ONNX_RUNTIME if onnx else fitting
+
+
+def _nothing_passed(workspace: Workspace, parity: dict[str, Any], runtime: str) -> InputError:
+    others = {row["runtime"] for row in parity["rows"] if row["verdict"] == PASS and row["gates"] and row["kernels"] == "default"}
+    other = f"bundle with --runtime {' or '.join(sorted(others))}, where some did, or " if others else ""
+    return InputError(
+        f"No artifact has a PASS on {runtime}, and nothing unproved is bundled unasked: run `edgeproof parity{workspace.option}`, "
+        f"{other}name the file with --model."
+    )
 
 
 def _artifacts(workspace: Workspace) -> list[Artifact]:
