@@ -44,7 +44,7 @@ def working_side(shape: tuple[int, int, int]) -> int:
 
 
 def ink_steps(picture: Image, ink: Ink, shape: tuple[int, int, int]) -> list[Step]:
-    """An upright L or RGB picture to the steps that end with uint8 [H, W, 1] in the training pictures' form.
+    """An upright L or RGB picture to the steps that end with uint8 [H, W, C] in the training pictures' form.
 
     InputError when there is nothing on the paper.
     """
@@ -61,7 +61,7 @@ def ink_steps(picture: Image, ink: Ink, shape: tuple[int, int, int]) -> list[Ste
         Step("flat", f"{'dark' if dark else 'light'} ink; divided by the paper", _as_paper(darkness)),
         Step("ink", f"threshold {threshold:.0%} of the paper, grey edges kept", _as_paper(amount)),
         Step("alone", "specks and what runs into the border left out", _as_paper(alone)),
-        Step("fit", about, final),
+        Step("fit", about, np.repeat(final, shape[2], axis=2)),
     ]
 
 
@@ -168,7 +168,12 @@ def _place(amount: np.ndarray, sure: np.ndarray, ink: Ink, shape: tuple[int, int
     wider = _lacking(amount[top:bottom, left:right], ink.stroke * side / scale)
     if wider:
         picture = picture.filter(ImageFilter.MaxFilter(2 * wider + 1))
-        top, bottom, left, right = max(0, top - wider), min(amount.shape[0], bottom + wider), max(0, left - wider), min(amount.shape[1], right + wider)
+        top, bottom, left, right = (
+            max(0, top - wider),
+            min(amount.shape[0], bottom + wider),
+            max(0, left - wider),
+            min(amount.shape[1], right + wider),
+        )
         scale = ink.extent * side / max(bottom - top, right - left)
     size = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
     box = np.asarray(picture.resize(size, Image.Resampling.BILINEAR, box=(left, top, right, bottom)), np.float32)
@@ -177,7 +182,8 @@ def _place(amount: np.ndarray, sure: np.ndarray, ink: Ink, shape: tuple[int, int
     column = int(np.clip(round(ink.centre[1] * width - across), 0, width - size[0]))
     placed = np.zeros((height, width), np.uint8)
     placed[row : row + size[1], column : column + size[0]] = box.round()
-    about = f"ink {size[0]}×{size[1]}{f', widened by {2 * wider} px' if wider else ''}, centre of mass as in training, {'light' if ink.light else 'dark'} ink"
+    widened = f", widened by {2 * wider} px" if wider else ""
+    about = f"{'light' if ink.light else 'dark'} ink as in training: {size[0]}×{size[1]}{widened}, by its centre of mass"
     return (placed if ink.light else 255 - placed)[..., np.newaxis], about
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_runtime.errors import InputError, unknown_name
-from edge_runtime.ink import Ink
+from edge_runtime.ink import PHOTOS, Ink
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -69,6 +69,14 @@ class Preprocessing:
             return replace(cls.named(scaling, (fixed[1], fixed[2], fixed[0])), layout="NCHW")
         wanted = "[1, H, W, 1 or 3] or [1, 1 or 3, H, W] (NHWC or NCHW) of fixed size"
         raise InputError(f"Expected an image classifier, images {wanted} in, got {list(shape)}: export the model again.")
+
+    def reading(self, photo: str) -> Preprocessing:
+        """The contract for pictures read as `photo` says: "auto" as the model does, or a name in `edge_runtime.ink.PHOTOS`."""
+        if photo == "auto":
+            return self
+        if photo not in PHOTOS:
+            raise unknown_name("way to read a photo", photo, ("auto", *PHOTOS))
+        return replace(self, ink=PHOTOS[photo])
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Preprocessing:

@@ -14,9 +14,10 @@ THIN = 0.3  # a stroke's width is at most this share of the ink's extent (a disc
 
 def measure_ink(images: np.ndarray) -> Ink | None:
     """uint8 [N, H, W, C] to what their strokes have in common; None for colour, and for pictures that are not strokes on bare paper."""
-    if images.shape[3] != 1:
+    sample = images[:: max(1, len(images) // SAMPLE)]
+    if (sample != sample[..., :1]).any():
         return None
-    pixels = images[:: max(1, len(images) // SAMPLE), ..., 0].astype(np.float32) / 255
+    pixels = sample[..., 0].astype(np.float32) / 255
     margin = np.concatenate([pixels[:, 0], pixels[:, -1], pixels[:, :, 0], pixels[:, :, -1]], axis=1)
     light = float(np.median(margin)) < 0.5
     ink, bare = (pixels, margin) if light else (1 - pixels, 1 - margin)
