@@ -40,11 +40,12 @@ def _cells(pixels: np.ndarray, cell: int) -> np.ndarray:
 def label(mask: np.ndarray) -> np.ndarray:
     """bool [H, W] to int [H, W]: 0 where False, else a number of the part, whose pixels touch by a side or a corner."""
     labels = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
-    while True:  # the largest number spreads by a pixel a round, over parts that are at most a few hundred pixels long
+    while True:  # the largest number spreads by a pixel, then leaps: a number is the place of a pixel of the same part, which may know a larger one
         spread = _around(labels).max(axis=0) * mask
-        if np.array_equal(spread, labels):
+        leapt = np.where(mask, spread.ravel()[spread - 1], 0)
+        if np.array_equal(leapt, labels):
             return np.searchsorted(np.unique(labels[mask]), labels, side="right")
-        labels = spread
+        labels = leapt
 
 
 def _around(grid: np.ndarray) -> np.ndarray:

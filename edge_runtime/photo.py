@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 PAPER_WINDOW = 0.25  # of the picture's longest side: what is narrower may be a stroke, what is wider is paper or shadow
-SMALL = 48  # longest side of the picture in which dark ink is told from light
+SMALL = 32  # longest side of the picture in which dark ink is told from light
+CLEARER = 1.5  # times the contrast of the brightness, for a colour to be used instead
 LEAST_CONTRAST = 0.1  # of the paper's brightness: what differs less is the paper's own grain
 FULL_INK = 0.75  # quantile of the pixels over the threshold that counts as full ink
 
@@ -48,7 +49,7 @@ def ink_steps(picture: Image, ink: Ink, shape: tuple[int, int, int]) -> list[Ste
 
     InputError when there is nothing on the paper.
     """
-    grey, channel = _clearest_channel(np.asarray(picture))
+    grey, channel = _clearest_channel(picture)
     darkness, paper, dark = flatten(grey)
     threshold = find_threshold(darkness)
     amount, sure = ink_amount(darkness, threshold), darkness > threshold
@@ -69,22 +70,22 @@ def _as_paper(ink: np.ndarray) -> np.ndarray:
     return np.asarray(255 - 255 * np.clip(ink, 0, 1), np.uint8)
 
 
-def _clearest_channel(pixels: np.ndarray) -> tuple[np.ndarray, str]:
-    """uint8 [H, W] or [H, W, 3] to the [H, W] whose classes ink and paper lie farthest apart; brightness unless a colour is clearly better."""
-    if pixels.ndim == 2:
-        return pixels, "brightness"
-    brightness = (pixels @ np.array([299, 587, 114]) / 1000).round().astype(np.uint8)
-    contrasts = {name: _contrast(pixels[::2, ::2, index]) for index, name in enumerate(("red", "green", "blue"))}
+def _clearest_channel(picture: Image) -> tuple[np.ndarray, str]:
+    """An L or RGB picture to the uint8 [H, W] whose ink and paper lie farthest apart: its brightness, unless a colour is clearly better."""
+    brightness = picture.convert("L")
+    if picture.mode == "L":
+        return np.asarray(brightness), "brightness"
+    channels = dict(zip(("red", "green", "blue"), picture.split(), strict=True))
+    contrasts = {name: _contrast(channel) for name, channel in channels.items()}
     best = max(contrasts, key=lambda name: contrasts[name])
-    if contrasts[best] < 1.5 * _contrast(brightness[::2, ::2]):
-        return brightness, "brightness"
-    return pixels[..., ("red", "green", "blue").index(best)], best
+    if contrasts[best] < CLEARER * _contrast(brightness):
+        return np.asarray(brightness), "brightness"
+    return np.asarray(channels[best]), best
 
 
-def _contrast(grey: np.ndarray) -> float:
-    darkness, _, _ = flatten(grey)
-    threshold = otsu(darkness)
-    over = darkness > threshold
+def _contrast(channel: Image) -> float:
+    darkness, _, _ = flatten(np.asarray(channel.reduce(max(1, max(channel.size) // 100))))
+    over = darkness > otsu(darkness)
     return float(darkness[over].mean() - darkness[~over].mean()) if over.any() else 0.0
 
 
@@ -105,28 +106,27 @@ def _is_dark(grey: np.ndarray) -> bool:
 
     picture = Image.fromarray(grey)
     picture.thumbnail((SMALL, SMALL), Image.Resampling.BOX)
-    around = picture.filter(ImageFilter.MedianFilter(SMALL // 2 - 3))
+    around = picture.filter(ImageFilter.MedianFilter(SMALL // 2 - 1))
     return float(((np.asarray(picture, np.float32) - np.asarray(around, np.float32)) ** 3).sum()) <= 0
 
 
 def close_gaps(pixels: np.ndarray, window: int) -> np.ndarray:
     """Morphological closing of [H, W]: what is dark and narrower than the window takes the brightness around it; edges of wider parts, such
     as a shadow's, stay where they are."""
-    brightest = _extreme(_extreme(pixels, window, np.maximum, 0), window, np.maximum, 1)
-    return _extreme(_extreme(brightest, window, np.minimum, 0), window, np.minimum, 1)
+    brightest = _extreme(_extreme(pixels, window, np.maximum).T, window, np.maximum)
+    return _extreme(_extreme(brightest, window, np.minimum).T, window, np.minimum)
 
 
-def _extreme(pixels: np.ndarray, window: int, choose: np.ufunc, axis: int) -> np.ndarray:
-    """The largest or smallest of the 2 × (window // 2) + 1 pixels around each along an axis: of 1, 2, 4, … neighbours, then of two such runs."""
-    reach, length = window // 2, pixels.shape[axis]
-    run = np.pad(pixels, [(reach, reach) if number == axis else (0, 0) for number in range(2)], mode="edge")
+def _extreme(pixels: np.ndarray, window: int, choose: np.ufunc) -> np.ndarray:
+    """The largest or smallest of the 2 × (window // 2) + 1 pixels above and below each: of 1, 2, 4, … neighbours, then of two such runs."""
+    reach = window // 2
+    run = np.pad(pixels, ((reach, reach), (0, 0)), mode="edge")
     size, wanted = 1, 2 * reach + 1
     while size < wanted:
         step = min(size, wanted - size)
-        kept = run.shape[axis] - step
-        run = choose(run.take(range(kept), axis), run.take(range(step, kept + step), axis))
+        run = choose(run[:-step], run[step:])
         size += step
-    return run.take(range(length), axis)
+    return run
 
 
 def otsu(values: np.ndarray) -> float:
