@@ -49,6 +49,8 @@ def _add_classify(commands: Commands) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="PNG, JPEG, BMP, or NPY with uint8 pixels")
     parser.add_argument("--top", type=int, default=1, metavar="K", help="show the K likeliest classes (default 1)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--explain", metavar="FILE.png", help="draw every step from the picture to the model's input")
+    _add_photo(parser)
     _add_model(parser)
     parser.set_defaults(run=_classify)
 
@@ -78,6 +80,15 @@ def _add_doctor(commands: Commands) -> None:
     parser.set_defaults(run=_doctor)
 
 
+def _add_serve(commands: Commands) -> None:
+    parser = commands.add_parser("serve", help="a page to draw on and an HTTP API (outside a bundle: pip install 'edgeproof[serve]')")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s: this machine only)")
+    parser.add_argument("--port", type=int, default=8000, help="default %(default)s; 0 = any that is free")
+    _add_photo(parser)
+    _add_model(parser)
+    parser.set_defaults(run=_serve)
+
+
 def _add_job(commands: Commands) -> None:
     commands.add_parser("job", help="run one job from stdin (JSON lines; used by edgeproof)").set_defaults(run=_job)
 
@@ -87,6 +98,11 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sha256", metavar="HEX", help="refuse a model with another checksum (in a bundle: as its manifest says)")
     parser.add_argument("--runtime", help="ai-edge-litert, tflite-runtime or onnxruntime (default: the first that works)")
     parser.add_argument("--threads", type=int, default=1, metavar="N")
+
+
+def _add_photo(parser: argparse.ArgumentParser) -> None:
+    about = "read pictures as: fit (resize only), light-ink, dark-ink (strokes on paper); default: the model's own"
+    parser.add_argument("--photo", default="auto", metavar="HOW", help=about)
 
 
 def _add_golden(parser: argparse.ArgumentParser) -> None:
@@ -117,6 +133,12 @@ def _doctor(options: argparse.Namespace) -> int:
     return doctor(options)
 
 
+def _serve(options: argparse.Namespace) -> int:
+    from edge_runtime.commands import serve
+
+    return serve(options)
+
+
 def _job(options: argparse.Namespace) -> int:
     from edge_runtime.jobs import serve_job
 
@@ -128,6 +150,7 @@ _COMMANDS: dict[str, Callable[[Commands], None]] = {
     "selftest": _add_selftest,
     "bench": _add_bench,
     "doctor": _add_doctor,
+    "serve": _add_serve,
     "job": _add_job,
 }
 

@@ -66,20 +66,37 @@ def open_classifier(options: argparse.Namespace) -> Classifier:
 
 
 def classify(options: argparse.Namespace) -> int:
+    from edge_runtime.replies import likeliest, told
+
+    if options.explain and len(options.images) > 1:
+        raise InputError(f"--explain draws the steps of one picture, got {len(options.images)}.")
     classifier = open_classifier(options)
+    contract = classifier.metadata.preprocessing.reading(options.photo)
     for path in options.images:
-        prediction = classifier.predict_file(path)
-        probabilities = prediction.probabilities[0]
-        ranked = sorted(range(len(probabilities)), key=lambda index: -probabilities[index])[: max(1, options.top)]
-        if not options.json:
-            print(f"{path}: " + ", ".join(f"{prediction.names[index]} ({probabilities[index]:.1%})" for index in ranked))
-            continue
-        import json
+        steps = contract.load_steps(path)
+        prediction = classifier.predict(steps[-1].pixels[None])
+        best = likeliest(prediction.probabilities[0], prediction.names, options.top)
+        answer = f"{path}: " + ", ".join(f"{entry['label']} ({entry['probability']:.1%})" for entry in best)
+        if options.explain:
+            from edge_runtime.explain import write_panels
 
-        from edge_runtime.jobs import describe
+            write_panels(Path(options.explain), steps, answer)
+        if options.json:
+            import json
 
-        best = [{"label": prediction.names[index], "probability": round(float(probabilities[index]), 6)} for index in ranked]
-        print(json.dumps({"image": path, "top": best, **describe(classifier)}))
+            from edge_runtime.jobs import describe
+
+            answer = json.dumps({"image": path, "top": best, "steps": told(steps), **describe(classifier)})
+        print(answer)
+    return 0
+
+
+def serve(options: argparse.Namespace) -> int:
+    from edge_runtime.server import serve as answer_requests
+
+    classifier = open_classifier(options)
+    contract = classifier.metadata.preprocessing.reading(options.photo)
+    answer_requests(classifier, contract, choose_model(options).model.name, options.host, options.port)
     return 0
 
 

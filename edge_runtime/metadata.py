@@ -35,7 +35,7 @@ class ModelMetadata:
 
     def to_json(self) -> str:
         """The same metadata always gives the same text: artifacts must be reproducible to the byte."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return json.dumps({**asdict(self), "preprocessing": self.preprocessing.to_dict()}, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> ModelMetadata:

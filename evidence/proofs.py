@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from evidence import check_alone, damaged, error_rates, matrix, onnx_int8, small_sets
+from evidence import check_alone, damaged, error_rates, matrix, onnx_int8, photos, serve_load, small_sets
 from evidence.findings import Finding, Places
 
 _PARITY = ("benchmarks/**/*.py", "edge_runtime/*.py", "edgeproof/**/*.py")
@@ -65,6 +65,20 @@ PROOFS: dict[str, Proof] = {
             "size and speed of [check] alone",
             check_alone.prove,
             ("evidence/check_alone.py", "pyproject.toml", "constraints.txt", "export/*.py", "edge_runtime/*.py", "edgeproof/**/*.py"),
+            _EXPORTED,
+        ),
+        Proof(
+            "photos",
+            "phone photos through the documented steps",
+            photos.prove,
+            ("evidence/photos.py", "evidence/phone.py", "train/ink.py", "edge_runtime/*.py"),
+            _EXPORTED,
+        ),
+        Proof(
+            "serve-load",
+            "64 clients at once for a minute",
+            serve_load.prove,
+            ("evidence/serve_load.py", "evidence/phone.py", "edge_runtime/*.py"),
             _EXPORTED,
         ),
     )
