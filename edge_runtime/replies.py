@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_runtime.explain import png, thumbnail
-from edge_runtime.photo import Step
+if TYPE_CHECKING:
+    from edge_runtime.photo import Step
 
 
 def likeliest(probabilities: np.ndarray, names: Sequence[str], count: int) -> list[dict[str, Any]]:
@@ -20,9 +19,12 @@ def likeliest(probabilities: np.ndarray, names: Sequence[str], count: int) -> li
 
 def told(steps: Sequence[Step], pictures: bool = False) -> list[dict[str, str]]:
     """Steps as JSON has them; their pictures as data: URIs."""
-    entries = []
-    for step in steps:
-        entries.append({"step": step.name, "about": step.about})
-        if pictures:
-            entries[-1]["picture"] = "data:image/png;base64," + base64.b64encode(png(thumbnail(step.pixels))).decode()
+    entries = [{"step": step.name, "about": step.about} for step in steps]
+    if pictures:
+        from base64 import b64encode
+
+        from edge_runtime.explain import png, thumbnail
+
+        for entry, step in zip(entries, steps, strict=True):
+            entry["picture"] = "data:image/png;base64," + b64encode(png(thumbnail(step.pixels))).decode()
     return entries
