@@ -93,12 +93,15 @@ class Worker:
         except BrokenPipeError:
             pass
 
-    def _crash(self) -> RuntimeProblem:
+    def _crash(self) -> EdgeproofError:
         code = self._process.wait()
         cause = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        self._stderr.seek(0)
-        lines = [line.strip() for line in self._stderr if line.strip()]
+        lines = [line.strip() for line in self._complaints() if line.strip()]
         return RuntimeProblem(f"The worker ({self._name}) {cause}{': ' + lines[-1] if lines else ''}.")
+
+    def _complaints(self) -> list[str]:
+        self._stderr.seek(0)
+        return self._stderr.readlines()
 
 
 def _error(message: dict[str, Any]) -> EdgeproofError:

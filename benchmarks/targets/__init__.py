@@ -2,15 +2,52 @@
 
 from __future__ import annotations
 
-from benchmarks.targets.base import Target
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from benchmarks.targets.base import Supply, Target
 from benchmarks.targets.local import LocalTarget
-from edge_runtime.errors import unknown_name
+from benchmarks.targets.ssh import SshTarget
+from edge_runtime.errors import InputError, unknown_name
+from edge_runtime.machine import Machine
+from edge_runtime.private_folder import boot_id
 
-TARGETS: dict[str, type[LocalTarget]] = {LocalTarget.name: LocalTarget}
+# By name, or by the scheme of an address: makes the target of that name, which gets its bundles from the supply.
+TARGETS: dict[str, Callable[[str, Supply], Target]] = {
+    LocalTarget.name: lambda name, supply: LocalTarget(),
+    "ssh://": SshTarget,
+}
 
 
-def find_target(name: str) -> Target:
+def no_supply(machine: Machine, runtime: str) -> Path:
+    """Of those who only run jobs here."""
+    raise InputError(f"There is no bundle of {runtime} for {machine.architecture}: this command only runs here.")
+
+
+def find_target(name: str, supply: Supply = no_supply) -> Target:
     """The target called `name`; InputError with the nearest name when there is none."""
-    if name not in TARGETS:
+    scheme, separator, _ = name.partition("://")
+    kind = scheme + separator
+    if kind not in TARGETS:
         raise unknown_name("target", name, TARGETS)
-    return TARGETS[name]()
+    return TARGETS[kind](name, supply)
+
+
+@contextlib.contextmanager
+def opened(names: Sequence[str], supply: Supply, runtimes: Sequence[str]) -> Iterator[list[Target]]:
+    """The targets, ready for jobs with these runtimes; what was put elsewhere for that is gone afterwards."""
+    targets = [find_target(name, supply) for name in dict.fromkeys(names)]
+    boards = [target for target in targets if isinstance(target, SshTarget)]
+    with contextlib.ExitStack() as stack:
+        for board in boards:
+            stack.enter_context(board)
+        with ThreadPoolExecutor(max(1, len(boards))) as pool:
+            list(pool.map(lambda board: board.prepare(runtimes), boards))
+        yield targets
+
+
+def machine_of(target: Target) -> str:
+    """What it computes on: two targets of one machine must not be timed at once."""
+    return target.boot_id if isinstance(target, SshTarget) else boot_id()

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from benchmarks.latency import measure
+from benchmarks.matrix import able_runtimes
+from benchmarks.outputs import file_part
 from benchmarks.results import LatencyResult, read_result, to_result
-from benchmarks.targets import find_target
+from benchmarks.targets import find_target, machine_of, opened
+from benchmarks.targets.base import Target
+from benchmarks.targets.ssh import SshTarget
+from benchmarks.validity import Watch
 from edge_runtime.errors import InputError
+from edge_runtime.progress import Progress
 from edgeproof.console import Console
+from edgeproof.stages.bundling import supply
 from edgeproof.stages.judging import runnable_artifacts
+from edgeproof.stages.side_by_side import on_all
 from edgeproof.workspace import Workspace
 
 MOST_SECONDS = 3600
@@ -26,20 +35,35 @@ def bench(
 ) -> list[LatencyResult]:
     """Measure on each target and write `latency/<target>-<utc>.json`."""
     check_measuring(seconds, threads)
-    chosen = [find_target(name) for name in targets]
+    for name in targets:
+        find_target(name)
     artifacts = runnable_artifacts(workspace, runtimes)
     images = workspace.read_arrays("validation.npz")["images"]
-    results = []
-    for target in chosen:
-        with console.progress(f"Latency on {target.name}") as progress:
-            contestants = measure(artifacts, images, target, runtimes=runtimes, seconds=seconds, threads=threads, progress=progress)
-        fields = to_result(contestants, target.name, threads)
-        workspace.write_json(f"latency/{target.name}-{fields['utc']}.json", fields)
-        results.append(LatencyResult(fields))
-        for contestant in contestants:
-            if contestant.reason:
-                console.say(f"{contestant.artifact.path.name} on {contestant.runtime} was not measured: {contestant.reason}")
+
+    def measure_on(target: Target, progress: Progress) -> LatencyResult:
+        options = {"runtimes": runtimes, "seconds": seconds, "threads": threads, "progress": progress}
+        if not isinstance(target, SshTarget):
+            fields = to_result(measure(artifacts, images, target, **options), target.name, threads)
+        else:
+            with Watch(target.watch()) as watch:
+                contestants = measure(artifacts, images, target, golden=golden_file(workspace), between_rounds=watch.read, **options)
+            fields = to_result(contestants, target.name, threads, watch.fields)
+        workspace.write_json(f"latency/{file_part(target.name)}-{fields['utc']}.json", fields)
+        return LatencyResult(fields)
+
+    able = [runtime for artifact in artifacts for runtime in able_runtimes(artifact, runtimes)]
+    with opened(targets, supply(console), list(dict.fromkeys(able))) as chosen:
+        results = on_all(chosen, console, "Latency", measure_on, apart=machine_of)
+    for result in results:
+        for row in result.fields["rows"]:
+            if row["reason"]:
+                console.say(f"{row['artifact']} on {row['runtime']} was not measured: {row['reason']}")
     return results
+
+
+def golden_file(workspace: Workspace) -> Path | None:
+    """The golden vectors of the workspace's artifacts; None for those that edgeproof did not make."""
+    return next(iter(sorted((workspace / "artifacts").glob("*.golden.npz"))), None)
 
 
 def check_measuring(seconds: float, threads: int) -> None:
@@ -51,7 +75,7 @@ def check_measuring(seconds: float, threads: int) -> None:
 def results_of(workspace: Workspace, console: Console, target: str = "local") -> list[LatencyResult]:
     """The readable latency results of a target, newest first; the others are named and left out."""
     results = []
-    for path in sorted((workspace / "latency").glob(f"{target}-*.json"), reverse=True):
+    for path in sorted((workspace / "latency").glob(f"{file_part(target)}-????????T??????Z.json"), reverse=True):
         try:
             results.append(read_result(path))
         except InputError as error:

@@ -12,11 +12,14 @@ from benchmarks.outputs import Outputs, from_arrays, outputs_file, to_arrays
 from benchmarks.parity import Report
 from benchmarks.reports.junit import junit_xml
 from benchmarks.reports.markdown import parity_markdown
-from benchmarks.targets import find_target
+from benchmarks.targets import find_target, opened
+from benchmarks.targets.base import Target
 from edge_runtime.errors import InputError, unknown_name
 from edge_runtime.interpreter import RUNTIMES, find_runtime
 from edgeproof.console import Console
+from edgeproof.stages.bundling import supply
 from edgeproof.stages.explaining import Tables, explain_failures
+from edgeproof.stages.side_by_side import on_all
 from edgeproof.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -36,25 +39,29 @@ def judge_parity(
 ) -> Report:
     """Run the matrix, judge it, and write `outputs/`, `parity.json`, `parity.md` and `parity.junit.xml`."""
     check_margin(margin_pp)
-    chosen = [find_target(name) for name in targets]
+    for name in targets:
+        find_target(name)
     matrix = cells(runnable_artifacts(workspace, runtimes), runtimes=runtimes, kernels=_known_kernels(kernels))
     if not matrix:
         raise InputError(f"Nothing to run: {', '.join(runtimes)} has no {', '.join(kernels)} kernels.")
     images = workspace.read_arrays("validation.npz")["images"]
     _warn_if_too_few(console, len(images), margin_pp)
-    outputs: list[Outputs] = []
-    for target in chosen:
-        with console.progress(f"Parity on {target.name}") as progress:
-            outputs += collect(matrix, images, target, progress=progress)
-    return judge_outputs(workspace, outputs, margin_pp)
+    with opened(targets, supply(console), list(dict.fromkeys(cell.runtime for cell in matrix))) as chosen:
+        answered = on_all(chosen, console, "Parity", lambda target, progress: collect(matrix, images, target, progress=progress))
+        return judge_outputs(workspace, [outputs for each in answered for outputs in each], margin_pp, targets=chosen)
 
 
-def judge_outputs(workspace: Workspace, outputs: Sequence[Outputs], margin_pp: float, *, known: Tables | None = None) -> Report:
-    """The verdict on answers that are there, and every report of it. known: tables of the layers of failing rows, if they are not to be run again."""
+def judge_outputs(
+    workspace: Workspace, outputs: Sequence[Outputs], margin_pp: float, *, known: Tables | None = None, targets: Sequence[Target] = ()
+) -> Report:
+    """The verdict on answers that are there, and every report of it.
+
+    known: tables of the layers of failing rows, if they are not to be run again; else they are run on the targets.
+    """
     reference = reference_of(workspace.read_arrays("validation.npz"))
     baseline_sha256 = workspace.read_json("training.json")["baseline_sha256"]
     report = parity.judge(reference, outputs, margin_pp=margin_pp, baseline_sha256=baseline_sha256)
-    report = explain_failures(workspace, outputs, report, known=known)
+    report = explain_failures(workspace, outputs, report, known=known, targets=targets)
     fields = report.to_dict()
     with workspace.stage("parity") as files:
         for answers in outputs:
