@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,15 +37,21 @@ def find_target(name: str, supply: Supply = no_supply) -> Target:
 
 
 @contextlib.contextmanager
-def opened(names: Sequence[str], supply: Supply, runtimes: Sequence[str]) -> Iterator[list[Target]]:
+def opened(names: Sequence[str], supply: Supply, runtimes: Sequence[str], say: Callable[[str], None]) -> Iterator[list[Target]]:
     """The targets, ready for jobs with these runtimes; what was put elsewhere for that is gone afterwards."""
-    targets = [find_target(name, supply) for name in dict.fromkeys(names)]
+    building = threading.Lock()
+
+    def one_at_a_time(machine: Machine, runtime: str) -> Path:  # two boards of one kind need one bundle
+        with building:
+            return supply(machine, runtime)
+
+    targets = [find_target(name, one_at_a_time) for name in dict.fromkeys(names)]
     boards = [target for target in targets if isinstance(target, SshTarget)]
     with contextlib.ExitStack() as stack:
         for board in boards:
             stack.enter_context(board)
         with ThreadPoolExecutor(max(1, len(boards))) as pool:
-            list(pool.map(lambda board: board.prepare(runtimes), boards))
+            list(pool.map(lambda board: board.prepare(runtimes, say), boards))
         yield targets
 
 

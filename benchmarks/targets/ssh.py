@@ -14,7 +14,7 @@ from benchmarks.targets.base import Supply
 from benchmarks.targets.board_folder import BoardFolder, chatty, in_shell
 from benchmarks.targets.openssh import OpenSsh
 from benchmarks.targets.remote_files import RemoteFiles
-from edge_runtime.errors import EdgeproofError, RuntimeProblem, TargetError
+from edge_runtime.errors import EdgeproofError, RuntimeMissingError, RuntimeProblem, TargetError
 from edge_runtime.jobs import Job, Message
 from edge_runtime.machine import Machine
 from edge_runtime.worker import Worker
@@ -53,8 +53,9 @@ class SshTarget:
         """Tells whether two addresses are one machine."""
         return self._folder.boot_id
 
-    def prepare(self, runtimes: Sequence[str]) -> None:
+    def prepare(self, runtimes: Sequence[str], say: Callable[[str], None]) -> None:
         """Bring the bundles there and try them. TargetError when none of the runtimes works there; one that does not is remembered."""
+        say(f"Bringing {', '.join(runtimes)} to {self.name} ({self._machine.architecture}, Python {'.'.join(map(str, self._machine.python))}) …")
         refused = [found for runtime in runtimes if isinstance(found := self._prepared(runtime), EdgeproofError)]
         if runtimes and len(refused) == len(runtimes):
             raise TargetError(f"{self.name} can run none of {', '.join(runtimes)}: {refused[0]}")
@@ -101,8 +102,10 @@ class SshTarget:
                     self._bundles[runtime] = self._bring(runtime)
                 except TargetError:
                     raise
-                except EdgeproofError as error:
+                except RuntimeProblem as error:
                     self._bundles[runtime] = error
+                except EdgeproofError as error:  # no bundle of it for this board: says nothing about an artifact
+                    self._bundles[runtime] = RuntimeMissingError(str(error))
             return self._bundles[runtime]
 
     def _bring(self, runtime: str) -> str:

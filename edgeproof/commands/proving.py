@@ -128,10 +128,12 @@ def bench(
     for result in results:
         console.give(dict(result.fields))
         console.show(latency_table(result))
+        if result.validity:
+            console.show(f"Times of {result.target} are {result.validity}.")
     if not any(result.rows for result in results):
         console.show("Nothing could be measured: see the reasons above, and edgeproof doctor.")
         return 1
-    console.show(f"Microseconds of this machine: ratios travel, times do not. Next: edgeproof dashboard{place.option}")
+    console.show(f"Microseconds of the machine named: ratios travel, times do not. Next: edgeproof dashboard{place.option}")
     return 0
 
 

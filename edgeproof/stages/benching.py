@@ -52,7 +52,7 @@ def bench(
         return LatencyResult(fields)
 
     able = [runtime for artifact in artifacts for runtime in able_runtimes(artifact, runtimes)]
-    with opened(targets, supply(console), list(dict.fromkeys(able))) as chosen:
+    with opened(targets, supply(console), list(dict.fromkeys(able)), console.say) as chosen:
         results = on_all(chosen, console, "Latency", measure_on, apart=machine_of)
     for result in results:
         for row in result.fields["rows"]:

@@ -46,7 +46,7 @@ def judge_parity(
         raise InputError(f"Nothing to run: {', '.join(runtimes)} has no {', '.join(kernels)} kernels.")
     images = workspace.read_arrays("validation.npz")["images"]
     _warn_if_too_few(console, len(images), margin_pp)
-    with opened(targets, supply(console), list(dict.fromkeys(cell.runtime for cell in matrix))) as chosen:
+    with opened(targets, supply(console), list(dict.fromkeys(cell.runtime for cell in matrix)), console.say) as chosen:
         answered = on_all(chosen, console, "Parity", lambda target, progress: collect(matrix, images, target, progress=progress))
         return judge_outputs(workspace, [outputs for each in answered for outputs in each], margin_pp, targets=chosen)
 
