@@ -75,7 +75,7 @@ class LatencyResult:
 
     @property
     def validity(self) -> str:
-        """"VALID", "INVALID: the reasons", or "" where nobody judged: this machine's own times claim nothing of a board."""
+        """ "VALID", "INVALID: the reasons", or "" where nobody judged: this machine's own times claim nothing of a board."""
         found = self.fields.get("validity")
         return ": ".join(filter(None, [found["verdict"], "; ".join(found["reasons"])])) if found else ""
 

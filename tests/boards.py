@@ -16,8 +16,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.targets.base import Supply
+from edgeproof.console import Console
+
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
 PROGRAMS = ("sh", "env", "cat", "mkdir", "mv", "ln", "sleep")  # what a target may use, and the tests
+PLACES = ("run", "home/.cache", "home")  # on its disk: where a folder of ours may be
 _CONFIG = """
 Port {port}
 ListenAddress 127.0.0.1
@@ -28,7 +32,7 @@ UsePAM no
 PidFile none
 PasswordAuthentication no
 KbdInteractiveAuthentication no
-SetEnv PATH={folder}/bin HOME={folder}/home XDG_RUNTIME_DIR={folder}/run XDG_CACHE_HOME={folder}/home/.cache TMPDIR={folder}/home
+SetEnv PATH={folder}/bin HOME={folder}/disk/home XDG_RUNTIME_DIR={folder}/disk/run XDG_CACHE_HOME={folder}/disk/home/.cache TMPDIR={folder}/disk/home
 """
 _CLIENT = """
 Host *
@@ -53,6 +57,11 @@ class Board:
         return f"ssh://127.0.0.1:{self.port}"
 
     @property
+    def disk(self) -> Path:
+        """What can be written to there."""
+        return self.folder / "disk"
+
+    @property
     def client(self) -> str:
         """For EDGEPROOF_SSH."""
         return f"ssh -F {self.folder}/client -o ConnectTimeout=5"
@@ -60,7 +69,7 @@ class Board:
     @property
     def left(self) -> list[Path]:
         """Whatever of ours lies there."""
-        return [path for place in ("run", "home", "home/.cache") for path in (self.folder / place).glob("edgeproof-*")]
+        return [path for place in PLACES for path in (self.disk / place).glob("edgeproof-*")]
 
     def wait_until_left(self, count: int, seconds: float = 20) -> bool:
         """Whether so many folders of ours lie there before the time is up."""
@@ -70,18 +79,25 @@ class Board:
         return len(self.left) == count
 
     def sessions(self) -> list[tuple[int, str]]:
-        """(process of sshd, what runs in it) of each connection, by the children of the children of the listening one."""
+        """(process of sshd, what was started in it) of each connection."""
         found = []
         for process in _descendants(self.process.pid):
-            command = _command(process)
-            if not command.startswith("sshd: ") and _command(_parent(process)).startswith("sshd: "):
-                found.append((_parent(process), command))
+            with contextlib.suppress(OSError):  # it has just ended
+                parent = _parent(process)
+                if not _command(process).startswith("sshd: ") and _command(parent).startswith("sshd: "):
+                    found.append((parent, _command(process)))
         return found
 
-    def kill_session(self, holding: Callable[[str], bool]) -> None:
-        """End the connection in which such a command runs, as a broken network would."""
-        (process,) = {process for process, command in self.sessions() if holding(command)}
-        os.kill(process, signal.SIGKILL)
+    def running(self, words: str) -> int:
+        """The one process there whose command line holds these words, and that started no other with them."""
+        found = [process for process in _descendants(self.process.pid) if words in _command(process)]
+        (last,) = [process for process in found if not set(_descendants(process)) & set(found)]
+        return last
+
+    def kill_sessions(self, holding: Callable[[str], bool]) -> None:
+        """End the connections in which such commands run, as a broken network would."""
+        for process in {process for process, command in self.sessions() if holding(command)}:
+            os.kill(process, signal.SIGKILL)
 
     def stop(self) -> None:
         for process in [*_descendants(self.process.pid), self.process.pid]:
@@ -90,12 +106,12 @@ class Board:
         self.process.wait()
 
 
-def start_board(folder: Path, python: str = os.path.realpath(sys.executable)) -> Board:
-    """A board in a folder of its own; the test is skipped where there is no sshd."""
+def start_board(folder: Path, python: str = os.path.realpath(sys.executable), config: str = "") -> Board:
+    """A board in a folder of its own, with further lines of sshd's `config`; the test is skipped where there is no sshd."""
     if SSHD is None:
         pytest.skip("no sshd here: install openssh-server")
-    for place in ("bin", "home/.cache", "run"):
-        (folder / place).mkdir(parents=True)
+    for place in ("bin", *(f"disk/{place}" for place in PLACES)):
+        (folder / place).mkdir(parents=True, exist_ok=True)
     for name in PROGRAMS:
         (folder / "bin" / name).symlink_to(str(shutil.which(name)))
     (folder / "bin" / "python3").symlink_to(python)
@@ -105,7 +121,7 @@ def start_board(folder: Path, python: str = os.path.realpath(sys.executable)) ->
     host_key = (folder / "host_key.pub").read_text()
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}")
     (folder / "client").write_text(_CLIENT.format(folder=folder))
-    (folder / "sshd").write_text(_CONFIG.format(folder=folder, port=port))
+    (folder / "sshd").write_text(_CONFIG.format(folder=folder, port=port) + config)
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # where a privileged sshd locks itself in
     with (folder / "log").open("wb") as log:
@@ -121,6 +137,30 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
     monkeypatch.setenv("EDGEPROOF_SSH", board.client)
     yield board
     board.stop()
+
+
+@pytest.fixture
+def boards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Board, Board]]:
+    """Two of them, reached with one configuration."""
+    first, second = start_board(tmp_path / "first"), start_board(tmp_path / "second")
+    both = (first.folder / "known_hosts").read_text() + (second.folder / "known_hosts").read_text()
+    (first.folder / "known_hosts").write_text(both)
+    (second.folder / "user_key.pub").write_text((first.folder / "user_key.pub").read_text())
+    monkeypatch.setenv("EDGEPROOF_SSH", first.client)
+    yield first, second
+    first.stop()
+    second.stop()
+
+
+@pytest.fixture(scope="session")
+def supply_here() -> Iterator[Supply]:
+    """Bundles as users get them, from their cache."""
+    from edgeproof.stages.bundling import supply
+
+    console = Console()
+    yield supply(console)
+    console._out.file.close()
+    console._err.file.close()
 
 
 def _free_port() -> int:
@@ -140,8 +180,9 @@ def _wait_for(port: int, log: Path) -> None:
 def _descendants(process: int) -> list[int]:
     found = []
     for task in Path(f"/proc/{process}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found += [child, *_descendants(child)]
+        with contextlib.suppress(OSError):  # it has just ended
+            for child in map(int, task.read_text().split()):
+                found += [child, *_descendants(child)]
     return found
 
 

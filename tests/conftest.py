@@ -16,6 +16,7 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from edgeproof.console import Console
+from tests.boards import board, boards, supply_here  # noqa: F401 - fixtures for all
 from tests.pipelines import digits_run, twin_folder, twin_run  # noqa: F401 - fixtures for all
 from tests.reporting import tiny_judged  # noqa: F401
 

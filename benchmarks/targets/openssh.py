@@ -19,7 +19,8 @@ from edge_runtime.errors import EdgeproofError, InputError, TargetError
 STEP_SECONDS = 60.0  # for a step that copies nothing
 SLOWEST_BYTES_PER_SECOND = 100_000
 LOST = 255  # what ssh ends with when the connection, and not the command, failed
-_FULL = re.compile(r"No space left on device|Disk quota exceeded|File too large|Read-only file system")
+# The last is numpy's, which does not say why.
+_FULL = re.compile(r"No space left on device|Disk quota exceeded|File too large|Read-only file system|\d+ requested and \d+ written")
 # BatchMode: a question nobody sees would hang. A host key that is not known fails then: it is never accepted here. Forwardings and a
 # command of the user's configuration are for a person's session.
 _OPTIONS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.latency import measure
@@ -41,13 +42,13 @@ def bench(
     images = workspace.read_arrays("validation.npz")["images"]
 
     def measure_on(target: Target, progress: Progress) -> LatencyResult:
-        options = {"runtimes": runtimes, "seconds": seconds, "threads": threads, "progress": progress}
-        if not isinstance(target, SshTarget):
-            fields = to_result(measure(artifacts, images, target, **options), target.name, threads)
-        else:
+        timed = partial(measure, artifacts, images, target, runtimes=runtimes, seconds=seconds, threads=threads, progress=progress)
+        if isinstance(target, SshTarget):
             with Watch(target.watch()) as watch:
-                contestants = measure(artifacts, images, target, golden=golden_file(workspace), between_rounds=watch.read, **options)
+                contestants = timed(golden=golden_file(workspace), between_rounds=watch.read)
             fields = to_result(contestants, target.name, threads, watch.fields)
+        else:
+            fields = to_result(timed(), target.name, threads)
         workspace.write_json(f"latency/{file_part(target.name)}-{fields['utc']}.json", fields)
         return LatencyResult(fields)
 
