@@ -23,9 +23,6 @@ class Validity:
     verdict: str
     reasons: tuple[str, ...]
 
-    def __str__(self) -> str:
-        return f"{self.verdict}: {'; '.join(self.reasons)}" if self.reasons else self.verdict
-
 
 def judge(facts: Mapping[str, Any], before: Reading, during: Sequence[Reading], after: Reading) -> Validity:
     """facts: of edge_runtime.board.board_facts. before, after: with throttle bits, of an idle board. during: while it was timed."""

@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 import time
@@ -72,13 +73,24 @@ def sweep(parents: list[str], left: str | None) -> None:
     for parent in parents:
         for name in os.listdir(parent):
             path = os.path.join(parent, name)
-            if name.startswith(PREFIX) and ours(path) and (path == left or time.time() - os.lstat(path).st_mtime > STALE_SECONDS):
+            if name.startswith(PREFIX) and (path == left or stale(path)) and ours(path):
                 remove(path)
+
+
+def stale(path: str) -> bool:
+    """Whether nobody touched it for a day: who still holds it does so twice a minute."""
+    try:
+        return time.time() - os.lstat(path).st_mtime > STALE_SECONDS
+    except OSError:  # another visitor removed it
+        return False
 
 
 def ours(path: str) -> bool:
     """Whether it is a folder of this user's: in a shared /tmp anybody may have made one of that name."""
-    return os.path.isdir(path) and not os.path.islink(path) and os.lstat(path).st_uid == os.getuid()
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode) and os.lstat(path).st_uid == os.getuid()
+    except OSError:
+        return False
 
 
 def remove(folder: str) -> bool:

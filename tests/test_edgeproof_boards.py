@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.golden import GoldenVectors
+from edgeproof.stages.benching import results_of
 from edgeproof.workspace import Workspace
 from tests.boards import Board
 from tests.pipelines import EDGEPROOF, Run, run
@@ -77,27 +77,23 @@ def test_parity_on_two_boards_gives_the_answers_of_this_machine(boards: tuple[Bo
     assert run("parity", "-w", "w", "--rejudge", cwd=place).code == 0, "the saved answers are found again"
 
 
-def test_bench_says_what_the_times_are_worth(board: Board, place: Path) -> None:
+def test_bench_times_what_passes_its_self_test_and_says_what_the_times_are_worth(board: Board, place: Path, new_console: Any) -> None:
+    workspace, damaged = Workspace(place / "w"), "outputs/tiny-tflite-int8.tflite"
+    vectors = workspace.read_arrays("artifacts/tiny.golden.npz")
+    workspace.write_arrays("artifacts/tiny.golden.npz", {**vectors, damaged: np.roll(vectors[damaged], 1, axis=1)})
     done = run("bench", *_options(board), "--seconds", "0.05", cwd=place)
     assert done.code == 0, done.stderr
     fields = _latency(place, board)
-    assert (fields["target"], [row["reason"] for row in fields["rows"]]) == (board.name, ["", ""])
-    assert len(fields["board"]["during"]) >= 1
-    assert f"Times of {board.name} are {fields['validity']['verdict']}" in " ".join(done.stdout.split())
-    if "hypervisor" in Path("/proc/cpuinfo").read_text():
-        assert fields["validity"] == {"verdict": "INVALID", "reasons": ["a virtual machine, not a board (its processor reports a hypervisor)"]}
-    assert board.left == []
-
-
-def test_what_fails_its_self_test_is_not_timed(board: Board, place: Path) -> None:
-    workspace = Workspace(place / "w")
-    vectors = workspace.read_arrays("artifacts/tiny.golden.npz")
-    name = "outputs/tiny-tflite-int8.tflite"
-    workspace.write_arrays("artifacts/tiny.golden.npz", {**vectors, name: np.roll(vectors[name], 1, axis=1)})
-    assert run("bench", *_options(board), "--seconds", "0.05", cwd=place).code == 0
-    reasons = {row["artifact"]: row["reason"] for row in _latency(place, board)["rows"]}
-    assert reasons["tiny-tflite-float32.tflite"] == ""
+    reasons = {row["artifact"]: row["reason"] for row in fields["rows"]}
+    assert (fields["target"], reasons["tiny-tflite-float32.tflite"]) == (board.name, "")
     assert "its self-test failed there" in reasons["tiny-tflite-int8.tflite"]
+    assert len(fields["board"]["during"]) >= 1
+    validity = fields["validity"]
+    assert f"Times of {board.name} are {validity['verdict']}" in " ".join(done.stdout.split())
+    if "hypervisor" in Path("/proc/cpuinfo").read_text():
+        assert validity == {"verdict": "INVALID", "reasons": ["a virtual machine, not a board (its processor reports a hypervisor)"]}
+    assert len(results_of(workspace, new_console(), board.name)) == (validity["verdict"] == "VALID"), "what is invalid is kept out of history"
+    assert board.left == []
 
 
 @pytest.mark.parametrize("address", ["ssh://-oProxyCommand=touch hurt", "ssh://pi;touch hurt", "ssh://"])
@@ -154,16 +150,12 @@ def test_a_lost_connection_is_one_line_and_leaves_nothing(held: str, board: Boar
     assert [command for _, command in board.sessions() if _JOB in command] == []
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
-def test_whoever_ends_the_command_leaves_nothing_there(number: signal.Signals, code: int, board: Board, place: Path) -> None:
+def test_ctrl_c_leaves_nothing(board: Board, place: Path) -> None:
     with _benching(place, board) as process:
-        os.killpg(process.pid, number)  # as a terminal does
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         _, said = process.communicate(timeout=60)
         left = board.left
-    assert (process.returncode, _errors(said)) == (code, [])
-    if number == signal.SIGINT:
-        assert left == [], "it is gone when the command ends"
-    assert board.wait_until_left(0)
+    assert (process.returncode, _errors(said), left) == (130, [], []), "the folder is gone when the command ends"
 
 
 def test_one_board_that_is_lost_does_not_cost_the_others_result(boards: tuple[Board, Board], place: Path) -> None:

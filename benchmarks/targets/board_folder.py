@@ -23,7 +23,7 @@ _REMOVAL_SECONDS = 20.0
 
 
 class BoardFolder:
-    """`path` on the board, and what the board says of itself: `boot_id`, `cores`. Use as a context manager."""
+    """`path` on the board, and what the board says of itself: `boot_id`, `cores`. Whoever opens it closes it."""
 
     def __init__(self, ssh: OpenSsh, left: str | None = None) -> None:
         """left: a folder of a connection that was lost, to be removed first. TargetError when the board cannot be reached or has no room."""
@@ -49,12 +49,6 @@ class BoardFolder:
         self.boot_id, self.cores = str(hello["boot_id"]), int(hello["cores"])
         self._beat = threading.Thread(target=self._keep_beating, daemon=True)
         self._beat.start()
-
-    def __enter__(self) -> BoardFolder:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @property
     def lost(self) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.resources
 import json
 import threading
 import zipfile
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 
 from benchmarks.targets.address import Address
 from benchmarks.targets.base import Supply
@@ -33,19 +33,16 @@ class SshTarget:
         self._ssh = OpenSsh(self.address)
         self._bundles: dict[str, str | EdgeproofError] = {}  # by runtime: where its bundle lies, or why there is none
         self._preparing = threading.Lock()
-        self._stack = ExitStack()
 
     def __enter__(self) -> SshTarget:
         self._machine = self._look()
-        self._folder = self._stack.enter_context(BoardFolder(self._ssh))
+        self._folder = BoardFolder(self._ssh)
         self._files = RemoteFiles(self._ssh, self._folder)
         self._at_once = threading.BoundedSemaphore(min(self._folder.cores, _MOST_JOBS))
         return self
 
     def __exit__(self, *_: object) -> None:
-        lost = self._folder.lost
-        self._stack.close()
-        if lost:
+        if not self._folder.close():
             self._remove_again()
 
     @property
@@ -124,10 +121,8 @@ class SshTarget:
 
     def _remove_again(self) -> None:
         """The connection that held the folder was lost: the board removes the folder by itself, but who can should see to it."""
-        try:
+        with contextlib.suppress(EdgeproofError):  # it cannot be reached: said already
             BoardFolder(self._ssh, left=str(self._folder.path)).close()
-        except EdgeproofError:  # it cannot be reached: said already
-            return
 
 
 class _RemoteWorker(Worker):

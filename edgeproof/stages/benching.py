@@ -13,7 +13,7 @@ from benchmarks.results import LatencyResult, read_result, to_result
 from benchmarks.targets import find_target, machine_of, opened
 from benchmarks.targets.base import Target
 from benchmarks.targets.ssh import SshTarget
-from benchmarks.validity import Watch
+from benchmarks.validity import INVALID, Watch
 from edge_runtime.errors import InputError
 from edge_runtime.progress import Progress
 from edgeproof.console import Console
@@ -47,6 +47,7 @@ def bench(
             with Watch(target.watch()) as watch:
                 contestants = timed(golden=golden_file(workspace), between_rounds=watch.read)
             fields = to_result(contestants, target.name, threads, watch.fields)
+            _warn_of_governor(console, target.name, fields["board"]["governor"])
         else:
             fields = to_result(timed(), target.name, threads)
         workspace.write_json(f"latency/{file_part(target.name)}-{fields['utc']}.json", fields)
@@ -62,6 +63,11 @@ def bench(
     return results
 
 
+def _warn_of_governor(console: Console, target: str, governor: str) -> None:
+    if governor not in ("", "performance"):
+        console.say(f"{target} has governor {governor}, which moves the clock: times are steadier with performance.")
+
+
 def golden_file(workspace: Workspace) -> Path | None:
     """The golden vectors of the workspace's artifacts; None for those that edgeproof did not make."""
     return next(iter(sorted((workspace / "artifacts").glob("*.golden.npz"))), None)
@@ -74,11 +80,16 @@ def check_measuring(seconds: float, threads: int) -> None:
 
 
 def results_of(workspace: Workspace, console: Console, target: str = "local") -> list[LatencyResult]:
-    """The readable latency results of a target, newest first; the others are named and left out."""
+    """The readable latency results of a target, newest first; the others, and those that are INVALID, are named and left out."""
     results = []
     for path in sorted((workspace / "latency").glob(f"{file_part(target)}-????????T??????Z.json"), reverse=True):
         try:
-            results.append(read_result(path))
+            result = read_result(path)
         except InputError as error:
             console.say(f"left out: {error}")
+            continue
+        if result.validity.startswith(INVALID):
+            console.say(f"left out: {path} is {result.validity}")
+        else:
+            results.append(result)
     return results
