@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from benchmarks.targets.base import Target
-from edge_runtime.errors import EdgeproofError
+from edge_runtime.errors import EdgeproofError, TargetError
 from edge_runtime.progress import Progress
 from edgeproof.console import Console
 
@@ -33,15 +34,16 @@ def on_all(
     failed: list[EdgeproofError] = []
     shares = [0.0] * len(targets)
     with console.progress(f"{title} on {', '.join(target.name for target in targets)}") as progress:
+        stopping = threading.Event()
 
         def work_through(group: Sequence[int]) -> None:
             for index in group:
                 try:
-                    done[index] = work(targets[index], _share_of(progress, shares, index))
+                    done[index] = work(targets[index], _share_of(progress, shares, index, stopping))
                 except EdgeproofError as error:
                     failed.append(error)
 
-        _run(work_through, list(groups.values()))
+        _run(work_through, list(groups.values()), stopping)
     for error in failed[1:]:
         console.say(f"error: {error}")
     if failed:
@@ -49,19 +51,25 @@ def on_all(
     return [done[index] for index in range(len(targets))]
 
 
-def _run(work_through: Callable[[Sequence[int]], None], groups: Sequence[Sequence[int]]) -> None:
-    """The first group in this thread, where Ctrl-C arrives; the others in threads of their own."""
+def _run(work_through: Callable[[Sequence[int]], None], groups: Sequence[Sequence[int]], stopping: threading.Event) -> None:
+    """The first group in this thread, where Ctrl-C arrives; the others in threads of their own, which then stop as well."""
     with ThreadPoolExecutor(max(1, len(groups) - 1)) as pool:
         others: list[Future[None]] = [pool.submit(work_through, group) for group in groups[1:]]
-        work_through(groups[0])
-        for other in others:
-            other.result()
+        try:
+            work_through(groups[0])
+            for other in others:
+                other.result()
+        except BaseException:
+            stopping.set()
+            raise
 
 
-def _share_of(progress: Progress, shares: list[float], index: int) -> Progress:
-    """Progress of one target as part of all."""
+def _share_of(progress: Progress, shares: list[float], index: int, stopping: threading.Event) -> Progress:
+    """Progress of one target as part of all. Work is ended from inside it when all are to stop."""
 
     def tell(done: int, total: int, note: str) -> None:
+        if stopping.is_set():
+            raise TargetError("stopped with the others")
         shares[index] = done / max(total, 1)
         progress(int(1000 * sum(shares)), 1000 * len(shares), note)
 
