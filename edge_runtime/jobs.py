@@ -25,7 +25,8 @@ import numpy as np
 
 from edge_runtime import board
 from edge_runtime.classifier import Classifier
-from edge_runtime.errors import EdgeproofError, InputError, unknown_name
+from edge_runtime.counting import SCOPES, count_windows
+from edge_runtime.errors import EdgeproofError, InputError, UnsupportedModelError, unknown_name
 from edge_runtime.golden import GoldenVectors, self_test
 from edge_runtime.inspection import record_tensors
 from edge_runtime.interpreter import find_runtime, import_runtime, open_model
@@ -74,6 +75,22 @@ def time_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
         invoke, predict = timed[turn["model"]].block(turn["runs"])
         emit({"event": "samples", "invoke_ns": invoke.tolist(), "predict_ns": predict.tolist()})
     return {}
+
+
+def count_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
+    """{models: [...], assume: [...], images.npy, runs}: each model in turn, between marks that an emulator sees; see `edge_runtime.counting`."""
+    images = np.load(job["images"])
+    found: list[Message] = []
+    for index, (model, assume) in enumerate(zip(job["models"], job["assume"], strict=True)):
+        emit({"event": "progress", "done": index, "total": len(job["models"])})
+        try:
+            classifier = _open({**job, "model": model, "assume": assume})
+        except UnsupportedModelError as error:  # the others can still be counted
+            found.append({"reason": str(error)})
+            continue
+        windows = count_windows(classifier, images, 1 + index * len(SCOPES), job["runs"])
+        found.append({**describe(classifier), "reason": "", "windows": windows})
+    return {"models": found}
 
 
 def cold_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
@@ -132,6 +149,7 @@ def board_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
 JOBS: dict[str, Callable[[Job, Emit, Iterator[Job]], Message]] = {
     "predict": predict_job,
     "time": time_job,
+    "count": count_job,
     "cold": cold_job,
     "selftest": selftest_job,
     "tensors": tensors_job,

@@ -17,9 +17,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.targets.base import Supply
+from benchmarks.targets.ssh import SshTarget
 from edgeproof.console import Console
 
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+RUNTIME = "tflite-runtime"
 PROGRAMS = ("sh", "env", "cat", "mkdir", "mv", "ln", "sleep")  # what a target may use, and the tests
 PLACES = ("run", "home/.cache", "home")  # on its disk: where a folder of ours may be
 _CONFIG = """
@@ -128,6 +130,14 @@ def start_board(folder: Path, python: str = os.path.realpath(sys.executable), co
         board = Board(folder, port, subprocess.Popen([SSHD, "-D", "-e", "-f", folder / "sshd"], stderr=log))
     _wait_for(port, folder / "log")
     return board
+
+
+@contextlib.contextmanager
+def visit(board: Board, supply: Supply) -> Iterator[SshTarget]:
+    """The board, ready to run jobs with RUNTIME."""
+    with SshTarget(board.name, supply) as target:
+        target.prepare([RUNTIME], say=lambda text: None)
+        yield target
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.targets import find_target, machine_of, opened
+from benchmarks.targets import find_target, machine_of
 from benchmarks.targets.address import Address
 from benchmarks.targets.base import Supply
 from benchmarks.targets.openssh import OpenSsh
@@ -24,11 +24,14 @@ from benchmarks.targets.ssh import SshTarget
 from edge_runtime import private_folder
 from edge_runtime.errors import InputError, RuntimeProblem, TargetError
 from edge_runtime.golden import GoldenVectors
+from edge_runtime.machine import Machine
 from edge_runtime.private_folder import PREFIX, boot_id
 from edgeproof.stages.side_by_side import on_all
-from tests.boards import Board, start_board
+from tests.boards import RUNTIME, Board, start_board
 
-RUNTIME = "tflite-runtime"
+
+def no_supply(machine: Machine, runtime: str) -> Path:
+    raise AssertionError("nothing is built for this")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +72,7 @@ def test_an_address_becomes_options_and_a_destination(text: str, arguments: list
 )
 def test_nothing_else_is_an_address(host: str) -> None:
     with pytest.raises(InputError, match="is no address of a board"):
-        find_target(f"ssh://{host}")
+        find_target(f"ssh://{host}", no_supply, Path())
 
 
 def test_options_stand_before_the_destination(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +173,8 @@ class TestOnABoard:
 
 def test_several_boards_at_once_and_one_machine_in_turn(boards: tuple[Board, Board], supply_here: Supply, new_console: Any) -> None:
     meeting = threading.Barrier(2)
-    with opened([board.name for board in boards], supply_here, [RUNTIME], say=lambda text: None) as targets:
+    with SshTarget(boards[0].name, supply_here) as first, SshTarget(boards[1].name, supply_here) as second:
+        targets = [first, second]
         assert on_all(targets, new_console(), "Meeting", lambda target, progress: meeting.wait(20) >= 0) == [True, True]
         running: list[str] = []
 
@@ -186,7 +190,7 @@ def test_several_boards_at_once_and_one_machine_in_turn(boards: tuple[Board, Boa
 
 
 def test_one_that_fails_stops_no_other(boards: tuple[Board, Board], new_console: Any) -> None:
-    targets = [find_target(board.name) for board in boards]
+    targets = [SshTarget(board.name, no_supply) for board in boards]
     ended = []
 
     def work(target: Any, progress: Any) -> None:

@@ -15,20 +15,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.targets import opened
 from benchmarks.targets.base import Supply
 from benchmarks.targets.ssh import SshTarget
 from edge_runtime import private_folder
 from edge_runtime.errors import RuntimeMissingError, TargetError
-from tests.boards import PLACES, Board, start_board
+from tests.boards import PLACES, RUNTIME, Board, start_board, visit
 
-RUNTIME = "tflite-runtime"
 PYTHONS = Path.home() / ".pyenv/versions"
 
 
 def _said(board: Board, supply: Supply) -> str:
     """What a visit that fails says, and that it left nothing."""
-    with pytest.raises(TargetError) as caught, opened([board.name], supply, [RUNTIME], say=lambda text: None):
+    with pytest.raises(TargetError) as caught, visit(board, supply):
         pass
     assert board.wait_until_left(0)
     assert "\n" not in str(caught.value)
@@ -80,7 +78,7 @@ def test_no_python_there(board: Board, supply_here: Supply) -> None:
 
 
 def test_python_is_taken_away_during_a_visit(board: Board, supply_here: Supply) -> None:
-    with opened([board.name], supply_here, [RUNTIME], say=lambda text: None) as (target,):
+    with visit(board, supply_here) as target:
         (board.folder / "bin/python3").unlink()
         with pytest.raises(TargetError, match="has no python3"):
             target.run({"job": "doctor"}, RUNTIME)
@@ -150,7 +148,7 @@ def test_the_disk_fills_during_a_visit(
 ) -> None:
     np.save(tmp_path / "images.npy", np.zeros((3000, 8, 8, 1), np.uint8))
     files = {"model": str(tiny_artifacts["tflite-float32"]), "images": str(tmp_path / "images.npy"), "outputs": str(tmp_path / "out.npy")}
-    with opened([board.name], supply_here, [RUNTIME], say=lambda text: None) as (target,):
+    with visit(board, supply_here) as target:
         target.run({**files, "job": "predict", "limit": 1}, RUNTIME)
         _fill(small_disk, 8192)
         with pytest.raises(TargetError, match="has no room left"):

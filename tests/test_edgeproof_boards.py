@@ -18,10 +18,9 @@ import pytest
 from edge_runtime.golden import GoldenVectors
 from edgeproof.stages.benching import results_of
 from edgeproof.workspace import Workspace
-from tests.boards import Board
+from tests.boards import RUNTIME, Board
 from tests.pipelines import EDGEPROOF, Run, run
 
-RUNTIME = "tflite-runtime"
 _KEEPER = "exec(json.loads("  # the program that holds the folder
 _JOB = "pyz job"
 
@@ -39,6 +38,7 @@ def judged(tiny_artifacts: dict[str, Path], tiny_images: np.ndarray, tmp_path_fa
     raw = {path.name: workspace.read_arrays(f"outputs/{path.name}-{RUNTIME}-default-local.npz")["raw"] for path in files}
     golden = GoldenVectors.of(tiny_images, np.arange(96) % 3, {name: {f"{RUNTIME}/default": answers} for name, answers in raw.items()})
     workspace.write_arrays("artifacts/tiny.golden.npz", golden.to_arrays())
+    workspace.write_json("artifacts/manifest.json", {**workspace.read_json("artifacts/manifest.json"), "golden": {"file": "tiny.golden.npz"}})
     return folder
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edge_runtime.errors import InputError
 
+SCHEME = "ssh://"
 # A host may be an alias of the user's ssh configuration. No part begins with "-": ssh would take it for an option.
 _PATTERN = re.compile(
     r"ssh://(?:(?P<user>[A-Za-z0-9_][A-Za-z0-9_.+-]*)@)?"

@@ -1,24 +1,26 @@
-"""Stage 5: latency of every artifact on every runtime. Needs no TensorFlow."""
+"""Stage 5: latency of every artifact on every runtime; on simulated boards, instructions. Needs no TensorFlow."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
+from benchmarks.counts import CountResult
 from benchmarks.latency import measure
 from benchmarks.matrix import able_runtimes
 from benchmarks.outputs import file_part
 from benchmarks.results import LatencyResult, read_result, to_result
-from benchmarks.targets import find_target, machine_of, opened
+from benchmarks.targets import machine_of
 from benchmarks.targets.base import Target
+from benchmarks.targets.simulated import SimulatedTarget
 from benchmarks.targets.ssh import SshTarget
 from benchmarks.validity import INVALID, Watch
 from edge_runtime.errors import InputError
 from edge_runtime.progress import Progress
 from edgeproof.console import Console
-from edgeproof.stages.bundling import supply
+from edgeproof.stages.counting import count
 from edgeproof.stages.judging import runnable_artifacts
+from edgeproof.stages.places import golden_file, open_targets, visiting
 from edgeproof.stages.side_by_side import on_all
 from edgeproof.workspace import Workspace
 
@@ -33,11 +35,30 @@ def bench(
     runtimes: Sequence[str] = (),
     threads: int = 1,
     seconds: float = 2.0,
-) -> list[LatencyResult]:
-    """Measure on each target and write `latency/<target>-<utc>.json`."""
+) -> list[LatencyResult | CountResult]:
+    """Measure on each target, or count on a simulated one, and write `latency/<target>-<utc>.json`."""
     check_measuring(seconds, threads)
-    for name in targets:
-        find_target(name)
+    chosen = open_targets(targets, console)
+    for target in chosen:
+        if isinstance(target, SimulatedTarget):  # before minutes of work, not after
+            _check_counting(target, threads)
+    counted = {target.name: count(workspace, console, target, runtimes) for target in chosen if isinstance(target, SimulatedTarget)}
+    timed = _time_all(workspace, console, [target for target in chosen if not isinstance(target, SimulatedTarget)], runtimes, threads, seconds)
+    return [counted.get(target.name) or timed[target.name] for target in chosen]
+
+
+def _check_counting(target: SimulatedTarget, threads: int) -> None:
+    target.require(counting=True)
+    if threads != 1:
+        raise InputError(f"{target.name} counts the instructions of one thread: leave --threads out.")
+
+
+def _time_all(
+    workspace: Workspace, console: Console, targets: Sequence[Target], runtimes: Sequence[str], threads: int, seconds: float
+) -> dict[str, LatencyResult]:
+    """By name of the target. Boards are timed at once, unless two are one machine."""
+    if not targets:
+        return {}
     artifacts = runnable_artifacts(workspace, runtimes)
     images = workspace.read_arrays("validation.npz")["images"]
 
@@ -53,24 +74,18 @@ def bench(
         workspace.write_json(f"latency/{file_part(target.name)}-{fields['utc']}.json", fields)
         return LatencyResult(fields)
 
-    able = [runtime for artifact in artifacts for runtime in able_runtimes(artifact, runtimes)]
-    with opened(targets, supply(console), list(dict.fromkeys(able)), console.say) as chosen:
-        results = on_all(chosen, console, "Latency", measure_on, apart=machine_of)
+    with visiting(targets, [runtime for artifact in artifacts for runtime in able_runtimes(artifact, runtimes)], console):
+        results = on_all(targets, console, "Latency", measure_on, apart=machine_of)
     for result in results:
         for row in result.fields["rows"]:
             if row["reason"]:
                 console.say(f"{row['artifact']} on {row['runtime']} was not measured: {row['reason']}")
-    return results
+    return {result.target: result for result in results}
 
 
 def _warn_of_governor(console: Console, target: str, governor: str) -> None:
     if governor not in ("", "performance"):
         console.say(f"{target} has governor {governor}, which moves the clock: times are steadier with performance.")
-
-
-def golden_file(workspace: Workspace) -> Path | None:
-    """The golden vectors of the workspace's artifacts; None for those that edgeproof did not make."""
-    return next(iter(sorted((workspace / "artifacts").glob("*.golden.npz"))), None)
 
 
 def check_measuring(seconds: float, threads: int) -> None:

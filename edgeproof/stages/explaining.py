@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from benchmarks.outputs import Outputs
 from benchmarks.parity import UNSUPPORTED, Report, Row
 from benchmarks.suspects import culprits, explain
 from benchmarks.targets.base import Target
+from benchmarks.targets.local import LocalTarget
 from edge_runtime.arrays import read_npz
 from edge_runtime.errors import InputError, RuntimeProblem
 from edge_runtime.tensors import Quantization
@@ -28,11 +29,11 @@ Tables = Mapping[int, Sequence[LayerRow]]  # by row of the report
 
 
 def explain_failures(
-    workspace: Workspace, outputs: Sequence[Outputs], report: Report, *, known: Tables | None = None, targets: Iterable[Target] = ()
+    workspace: Workspace, outputs: Sequence[Outputs], report: Report, *, known: Tables | None = None, targets: Sequence[Target] = ()
 ) -> Report:
     """The report with the hop of every row that fails and, if it is the export's, the table of its layers.
 
-    What fails is run once more for its table, on those of the targets that answered; unless tables are `known`: then those, and no inference.
+    What fails is run once more for its table, on its own target, unless tables are `known`: then those, and no inference.
     A row that cannot run ends in the remedy that the manifest has for it.
     """
     manifest = workspace.read_json("artifacts/manifest.json")["artifacts"]
@@ -44,14 +45,14 @@ def explain_failures(
     if not own or not workspace.has("layers.npz"):
         return explain(report, found, {})
     layers, images = workspace.read_arrays("layers.npz"), workspace.read_arrays("validation.npz")["images"]
-    places = {target.name: target for target in targets}
+    places: dict[str, Target] = {target.name: target for target in (LocalTarget(), *targets)}
+
+    def table(answers: Outputs) -> list[LayerRow]:
+        assume = manifest[answers.artifact].get("assume")
+        return _table(workspace / "artifacts", answers, places[answers.target], assume, layers, images)
+
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        artifacts, failing = workspace / "artifacts", [outputs[index] for index in own]
-        tables = list(
-            pool.map(
-                lambda answers: _table(artifacts, answers, places[answers.target], manifest[answers.artifact].get("assume"), layers, images), failing
-            )
-        )
+        tables = list(pool.map(table, [outputs[index] for index in own]))
     return explain(report, found, {index: table for index, table in zip(own, tables, strict=True) if table})
 
 
