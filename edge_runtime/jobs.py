@@ -40,18 +40,23 @@ Emit = Callable[[Message], None]
 INPUT_FILES = ("model", "models", "images", "golden")
 OUTPUT_FILES = ("outputs",)
 
+SHARD_IMAGES = 50  # few enough that the slowest board (an emulated one, with a large network) is heard of before it is given up
+TELL_SECONDS = 0.2
+
 
 def predict_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
     """{model, images.npy, outputs.npy}: raw outputs of every image, in order; with "limit", of the first so many."""
     classifier = _open(job)
     images = np.load(job["images"], mmap_mode="r")[: job.get("limit")]
-    shards = np.array_split(images, max(1, len(images) // 500))
+    shards = np.array_split(images, max(1, len(images) // SHARD_IMAGES))
     outputs, done = [], 0
-    begin = time.perf_counter()
+    begin = told = time.perf_counter()
     for shard in shards:
         outputs.append(classifier.predict(shard).outputs)
         done += len(shard)
-        emit({"event": "progress", "done": done, "total": len(images)})
+        if done == len(images) or time.perf_counter() - told >= TELL_SECONDS:
+            told = time.perf_counter()
+            emit({"event": "progress", "done": done, "total": len(images)})
     seconds = time.perf_counter() - begin
     np.save(job["outputs"], np.concatenate(outputs))
     quantization = classifier.model.output.quantization

@@ -19,6 +19,7 @@ from edgeproof.console import Console
 from tests.boards import board, boards, supply_here  # noqa: F401 - fixtures for all
 from tests.pipelines import digits_run, twin_folder, twin_run  # noqa: F401 - fixtures for all
 from tests.reporting import tiny_judged  # noqa: F401
+from tests.simulated import judged_on_pi4, pi4  # noqa: F401
 
 # The same examples each time, and none refused for a slow moment of the machine.
 hypothesis.settings.register_profile("edgeproof", derandomize=True, deadline=None)

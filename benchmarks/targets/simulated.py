@@ -27,6 +27,7 @@ PREFIX = "sim-"
 SIMULATED = {f"{PREFIX}{name}": board for name, board in BOARDS.items()}
 _PLUGIN = Path(__file__).with_name("blocks.c")
 _PACKAGES = "site-packages/"  # in a bundle
+_BYTECODE = ".bytecode"
 
 
 class SimulatedTarget:
@@ -92,7 +93,7 @@ class SimulatedTarget:
         # Nothing of the caller's environment: it would reach into the board, and move its stack.
         variables = {
             "PYTHONPATH": packages,
-            "PYTHONPYCACHEPREFIX": self._cache / "bytecode",  # the emulator would write it into the host's /usr/lib
+            "PYTHONPYCACHEPREFIX": packages / _BYTECODE,  # the emulator would write it into the host's /usr/lib
             "PYTHONNOUSERSITE": 1,
             "PYTHONHASHSEED": 0,  # the same run every time
             "OPENBLAS_NUM_THREADS": 1,
