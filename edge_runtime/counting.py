@@ -31,10 +31,11 @@ def mark(window: int) -> None:
         os.lseek(-1, MARK | window, os.SEEK_SET)
 
 
-def count_windows(classifier: Classifier, images: np.ndarray, first: int, runs: int = RUNS) -> dict[str, int]:
+def count_windows(classifier: Classifier, images: np.ndarray, first: int, runs: int = RUNS, mark: Callable[[int], None] = mark) -> dict[str, int]:
     """Run windows of `runs` inferences each on uint8 images [N, H, W, C] in rotation, numbered from `first`; the number of each scope's.
 
     "empty": marks and loop alone. "predict": encode, run, take the label, as `edge_runtime.timing` does. "invoke": the interpreter alone.
+    mark: another way to tell where a window begins (0) and ends.
     """
     model, encode = classifier.model, classifier.encode
     rotation = [images[index % len(images)][np.newaxis] for index in range(runs)]
@@ -55,15 +56,15 @@ def count_windows(classifier: Classifier, images: np.ndarray, first: int, runs: 
     gc.disable()  # a collection inside a window would be billed to the model
     try:
         for scope, step in zip(SCOPES, (nothing, predict, invoke), strict=True):
-            _window(step, rotation[:1] * WARM_UP_RUNS, 0)
-            _window(step, rotation, numbers[scope])
+            _window(step, rotation[:1] * WARM_UP_RUNS, 0, mark)
+            _window(step, rotation, numbers[scope], mark)
     finally:
         if collecting:
             gc.enable()
     return numbers
 
 
-def _window(step: Step, images: list[np.ndarray], number: int) -> None:
+def _window(step: Step, images: list[np.ndarray], number: int, mark: Callable[[int], None]) -> None:
     mark(0)
     for image in images:
         step(image)

@@ -23,6 +23,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from edge_runtime import board
 from edge_runtime.classifier import Classifier
 from edge_runtime.counting import SCOPES, count_windows
 from edge_runtime.errors import EdgeproofError, InputError, UnsupportedModelError, unknown_name
@@ -148,6 +149,14 @@ def doctor_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
     return {**answer, **describe(classifier)}
 
 
+def board_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
+    """{}: what this machine is and how it stands; then one reading a turn, and a last one. See `edge_runtime.board`."""
+    emit({"event": "board", "host": board.host_facts(), "board": board.board_facts(), "before": board.full_reading()})
+    for _ in turns:
+        emit({"event": "reading", "reading": board.reading()})
+    return {"reading": board.full_reading()}
+
+
 JOBS: dict[str, Callable[[Job, Emit, Iterator[Job]], Message]] = {
     "predict": predict_job,
     "time": time_job,
@@ -156,6 +165,7 @@ JOBS: dict[str, Callable[[Job, Emit, Iterator[Job]], Message]] = {
     "selftest": selftest_job,
     "tensors": tensors_job,
     "doctor": doctor_job,
+    "board": board_job,
 }
 
 

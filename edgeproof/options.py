@@ -50,7 +50,8 @@ FreezeOption = Annotated[Path | None, typer.Option("--freeze", metavar="FILE.npz
 RuntimeOption = Annotated[list[str] | None, typer.Option("--runtime", help="Only this runtime (may be repeated).")]
 KernelsOption = Annotated[list[str] | None, typer.Option("--kernels", help="Only default, builtin or reference kernels (may be repeated).")]
 TargetOption = Annotated[
-    list[str], typer.Option("--on", metavar="TARGET", help="Where to run: local, sim-pi3, sim-zero2, sim-pi4, sim-pi5 (may be repeated).")
+    list[str],
+    typer.Option("--on", metavar="TARGET", help="Where to run: local, sim-pi3, sim-zero2, sim-pi4, sim-pi5, ssh://user@host:port (may be repeated)."),
 ]
 SecondsOption = Annotated[float, typer.Option("--seconds", help="Least measuring time for each artifact and runtime.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else there.")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from evidence import check_alone, damaged, error_rates, matrix, onnx_int8, photos, serve_load, small_sets
+from evidence import check_alone, damaged, error_rates, full_system, matrix, onnx_int8, photos, serve_load, small_sets
 from evidence.findings import Finding, Places
 
 _PARITY = ("benchmarks/**/*.py", "edge_runtime/*.py", "edgeproof/**/*.py")
@@ -79,6 +79,20 @@ PROOFS: dict[str, Proof] = {
             "64 clients at once for a minute",
             serve_load.prove,
             ("evidence/serve_load.py", "evidence/phone.py", "edge_runtime/*.py"),
+            _EXPORTED,
+        ),
+        Proof(
+            "full-system",
+            "instructions of a simulated board against a whole emulated computer",
+            full_system.prove,
+            (
+                "evidence/full_system.py",
+                "evidence/board_init.py",
+                "evidence/archive.py",
+                "benchmarks/**/*.py",
+                "benchmarks/**/*.c",
+                "edge_runtime/*.py",
+            ),
             _EXPORTED,
         ),
     )

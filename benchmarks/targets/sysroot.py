@@ -42,7 +42,7 @@ def _sources() -> dict[str, str]:
 def _fill(folder: Path, board: Board, progress: Progress) -> None:
     require(("apt-get", "dpkg-deb"), f"Making the system of sim-{board.name}")
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as state:
-        archives = _fetch(_packages(board), Path(state), board, progress)
+        archives = fetch(_packages(board), Path(state), progress)
         for index, archive in enumerate(archives):
             progress(40 + 60 * index // len(archives), 100, archive.name.split("_")[0])
             run(("dpkg-deb", "-x", str(archive), str(folder)), f"Unpacking {archive.name}")
@@ -52,8 +52,8 @@ def _fill(folder: Path, board: Board, progress: Progress) -> None:
         (folder / name).write_text(text)
 
 
-def _fetch(packages: Sequence[str], state: Path, board: Board, progress: Progress) -> list[Path]:
-    """Download packages and all that they depend on, with everything that apt keeps in `state`."""
+def fetch(packages: Sequence[str], state: Path, progress: Progress = silent) -> list[Path]:
+    """Download arm64 packages and all that they depend on, with everything that apt keeps in `state`. InputError when they are not to be had."""
     for name in ("lists/partial", "cache/archives/partial", "log"):
         (state / name).mkdir(parents=True)
     (state / "status").touch()
@@ -68,7 +68,7 @@ def _fetch(packages: Sequence[str], state: Path, board: Board, progress: Progres
     try:
         run([*apt, "install", "--yes", "--download-only", "--no-install-recommends", *packages], "apt-get")
     except RuntimeProblem as error:
-        wanted = f"Python {board.machine.python[0]}.{board.machine.python[1]} for arm64"
+        wanted = f"{packages[0]} for arm64"
         raise InputError(f"This machine's package sources do not give {wanted} ({error}): add those of Debian 12 to {_APT}.") from None
     return sorted((state / "cache/archives").glob("*.deb"))
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks.outputs import file_part
 from benchmarks.reports.summary import Recommendation, SummaryRow, recommend, summarize
 from benchmarks.results import LatencyResult, read_result
+from benchmarks.validity import INVALID
 from edge_runtime.errors import InputError
 from edgeproof.console import Console
 from edgeproof.workspace import Workspace
@@ -47,11 +49,16 @@ def summary(workspace: Workspace, console: Console) -> tuple[list[SummaryRow], R
 
 
 def results_of(workspace: Workspace, console: Console, target: str = "local") -> list[LatencyResult]:
-    """The readable latency results of a target, newest first; the others are named and left out."""
+    """The readable latency results of a target, newest first; the others, and those that are INVALID, are named and left out."""
     results = []
-    for path in sorted((workspace / "latency").glob(f"{target}-*.json"), reverse=True):
+    for path in sorted((workspace / "latency").glob(f"{file_part(target)}-????????T??????Z.json"), reverse=True):
         try:
-            results.append(read_result(path))
+            result = read_result(path)
         except InputError as error:
             console.say(f"left out: {error}")
+            continue
+        if result.validity.startswith(INVALID):
+            console.say(f"left out: {path} is {result.validity}")
+        else:
+            results.append(result)
     return results
