@@ -13,6 +13,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import pytest
 from PIL import Image
 
 from edge_runtime.errors import InputError, MissingInputError
+from edge_runtime.preprocess import Preprocessing
 from edge_runtime.signature import verify
 from edgeproof.console import Console
 from edgeproof.stages.bundling import Signing, bundle
@@ -171,14 +173,29 @@ def test_a_signature_is_required_of_a_signed_bundle_only(workspace: Workspace) -
     assert done.stderr == "error: Invalid value: --require-signature only mean something with --sign\n"
 
 
-def test_an_unproved_model_is_bundled_loudly_and_never_with_a_required_signature(workspace: Workspace, key: Path, tmp_path: Path) -> None:
-    named = ["-w", workspace.path, "--for", "local", "--runtime", RUNTIME, "--model", workspace / f"artifacts/{FAILED}"]
-    refused = command(*named, "--sign", key, "--require-signature")
-    assert refused.returncode == 2
-    assert f"{FAILED} is FAIL on {RUNTIME}: a bundle with --require-signature would never run it" in refused.stderr
-    done = command(*named, "--out", tmp_path / "x.pyz")
-    assert done.returncode == 0
-    assert f"WARNING: {FAILED} is FAIL on {RUNTIME}. It goes into the bundle because --model names it." in done.stderr
+def test_what_failed_is_never_bundled_with_a_required_signature(workspace: Workspace, key: Path, new_console: Callable[..., Console]) -> None:
+    with pytest.raises(InputError, match=f"{FAILED} is FAIL on {RUNTIME}: a bundle with --require-signature would never run it"):
+        bundle(workspace, new_console(), board="pi4", runtimes=[RUNTIME], model=workspace / f"artifacts/{FAILED}", signing_with=Signing(key, True))
+
+
+def test_an_unproved_model_of_a_stranger_is_bundled_loudly_and_runs_as_its_workspace_says(
+    workspace: Workspace, picture: Path, tmp_path: Path
+) -> None:
+    """A file without metadata, golden vectors or a verdict: what is known of it is in the workspace's manifest alone."""
+    content = (workspace / f"artifacts/{MODEL}").read_bytes()
+    bare = content[: content.index(b"PK\x03\x04")]
+    model = workspace.write_bytes("artifacts/stranger.tflite", bare)
+    assume = {"class_names": ["x", "y", "z"], "preprocessing": asdict(Preprocessing(8, 8, 1)), "output": "logits"}
+    facts = {"format": "tflite", "source": "baseline", "sha256": hashlib.sha256(bare).hexdigest(), "runtimes": [RUNTIME], "bytes": len(bare)}
+    workspace.write_json("artifacts/manifest.json", {"artifacts": {model.name: {**facts, "assume": assume}}})
+    done = command("-w", workspace.path, "--for", "local", "--runtime", RUNTIME, "--model", model, "--out", tmp_path / "x.pyz")
+    assert done.returncode == 0, done.stderr
+    assert f"WARNING: stranger.tflite is not judged on {RUNTIME}. It goes into the bundle because --model names it." in done.stderr
+    classified = start(tmp_path / "x.pyz", "classify", "--json", picture, root=tmp_path / "root")
+    assert json.loads(classified.stdout)["top"][0]["label"] in "xyz"
+    tested = start(tmp_path / "x.pyz", "selftest", root=tmp_path / "root")
+    assert (tested.returncode, tested.stdout) == (2, "")
+    assert "none came along, as edgeproof did not export this model" in tested.stderr
 
 
 def test_ctrl_c_leaves_nothing(workspace: Workspace, tmp_path: Path) -> None:

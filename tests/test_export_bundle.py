@@ -17,6 +17,7 @@ import pytest
 
 from edge_runtime.errors import InputError
 from edge_runtime.machine import Machine, this_machine
+from edge_runtime.worker import run_in_subprocess
 from edgeproof.cache import cache_folder
 from edgeproof.console import Console
 from edgeproof.stages.bundling import supply
@@ -46,8 +47,6 @@ def test_it_runs_a_job_with_nothing_but_a_bare_python(bundle_here: Path, root: P
 def test_it_computes_what_the_runtime_here_computes(
     bundle_here: Path, root: Path, tiny_artifacts: dict[str, Path], tiny_images: np.ndarray, tmp_path: Path
 ) -> None:
-    from edge_runtime.worker import run_in_subprocess
-
     np.save(tmp_path / "images.npy", tiny_images)
     job = {"job": "predict", "model": str(tiny_artifacts["tflite-int8"]), "images": str(tmp_path / "images.npy")}
     run_in_subprocess({**job, "outputs": str(tmp_path / "here.npy")}, RUNTIME)
@@ -100,6 +99,24 @@ def test_a_damaged_wheel_is_named(tmp_path: Path, bundle_here: Path) -> None:
     with pytest.raises(InputError, match=r"(?i)pillow.*\.whl is damaged .*remove it, it is fetched again"):
         build_bundle(this_machine(), {RUNTIME: TESTED[RUNTIME]}, tmp_path / "x.pyz", cache=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["wheels"]
+
+
+@pytest.mark.parametrize("version", ["3.12.1", "3.13.0"])
+def test_a_newer_python_gets_a_bundle_of_its_own_that_answers_alike(
+    version: str, tiny_artifacts: dict[str, Path], tiny_images: np.ndarray, tmp_path: Path
+) -> None:
+    python = PYENV / version / "bin/python"
+    if not python.exists():
+        pytest.skip(f"no Python {version} here")
+    major, minor, _ = map(int, version.split("."))
+    machine, runtime = this_machine()._replace(python=(major, minor)), "ai-edge-litert"
+    bundle = build_bundle(machine, {runtime: TESTED[runtime]}, tmp_path / "newer.pyz", cache=cache_folder())
+    np.save(tmp_path / "images.npy", tiny_images)
+    job = {"job": "predict", "model": str(tiny_artifacts["tflite-int8"]), "images": str(tmp_path / "images.npy"), "runtime": runtime}
+    done = start(bundle, "job", root=tmp_path, given=json.dumps({**job, "outputs": str(tmp_path / "newer.npy")}), python=str(python))
+    assert done.returncode == 0, done.stderr
+    run_in_subprocess({**job, "outputs": str(tmp_path / "here.npy")}, runtime)
+    np.testing.assert_array_equal(np.load(tmp_path / "newer.npy"), np.load(tmp_path / "here.npy"))
 
 
 @pytest.mark.parametrize("version", ["3.7.16", "3.9.18", "3.12.1", "3.13.0"])
