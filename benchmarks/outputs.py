@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from edge_runtime.classifier import to_probabilities
+from edge_runtime.answers import to_probabilities
 from edge_runtime.tensors import Quantization
 
 

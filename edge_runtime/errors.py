@@ -15,7 +15,6 @@ Every message is one line that names the thing and the remedy: commands print it
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
 
 class EdgeproofError(Exception):
@@ -71,6 +70,8 @@ def some_of(names: Sequence[str], shown: int, between: str = ", ") -> str:
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     """The error for a name that is in no registry, with the nearest one that is."""
+    from difflib import get_close_matches  # who makes no mistake does not wait for it
+
     choices = sorted(known)
     nearest = get_close_matches(name, choices, n=1, cutoff=0.5)
     hint = f"Did you mean {nearest[0]!r}?" if nearest else f"Known: {', '.join(choices)}."

@@ -73,7 +73,8 @@ def time_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
     images = np.load(job["images"], mmap_mode="r")
     timed = []
     for model, assume in zip(job["models"], job.get("assume") or [None] * len(job["models"]), strict=True):
-        timed.append(TimedModel(_open({**job, "model": model, "assume": assume}), np.ascontiguousarray(images)))
+        classifier = _open({**job, "model": model, "assume": assume})
+        timed.append(TimedModel(classifier, np.ascontiguousarray(classifier.metadata.preprocessing.as_batch(images))))
         timed[-1].warm_up()
     emit({"event": "ready", "models": [describe(model.classifier) for model in timed]})
     for turn in turns:
@@ -131,16 +132,21 @@ def tensors_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
 
 
 def doctor_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
-    """Does this runtime import here, and which version is it?"""
+    """{} or {model}: does this runtime import here, which version is it, and does it run the model once?"""
     runtime = find_runtime(job["runtime"])
     import_runtime(runtime)
-    return {
+    answer = {
         "runtime": runtime.name,
         "runtime_version": runtime.version,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": platform.machine(),
     }
+    if "model" not in job:
+        return answer
+    classifier = _open(job)
+    classifier.predict(np.zeros((1, *classifier.metadata.preprocessing.shape), np.uint8))
+    return {**answer, **describe(classifier)}
 
 
 def board_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
@@ -177,7 +183,7 @@ def describe(classifier: Classifier) -> Message:
 
 def _open(job: Job, *, keep_tensors: bool = False) -> Classifier:
     options = {"kernels": job.get("kernels", "default"), "threads": job.get("threads", 1), "keep_tensors": keep_tensors}
-    return Classifier(open_model(job["model"], runtime=job["runtime"], **options), job.get("assume"))
+    return Classifier(open_model(job["model"], runtime=job["runtime"], sha256=job.get("sha256"), **options), job.get("assume"))
 
 
 def serve_job(stdin: IO[str] = sys.stdin) -> int:
