@@ -42,11 +42,12 @@ class Cell:
     artifact: Artifact
     runtime: str
     kernels: str
+    limit: int | None = None
 
     @property
     def images(self) -> int | None:
         """On how many images it runs; None for all."""
-        return REFERENCE_IMAGES if self.kernels == "reference" else None
+        return REFERENCE_IMAGES if self.kernels == "reference" else self.limit
 
 
 def able_runtimes(artifact: Artifact, chosen: Iterable[str] = ()) -> list[str]:

@@ -4,6 +4,7 @@
     ├── InputError           a file, image, table or option of the user's that cannot be used
     ├── MissingInputError    a stage's input does not exist yet; names the command that makes it
     ├── ModelError           a model that cannot be folded, quantized or exported; names the layer and the remedy
+    ├── TargetError          a place that should run jobs cannot be reached, was lost, or has no room; says nothing about a model
     └── RuntimeProblem
         ├── RuntimeMissingError      the interpreter is not installed, or broken, on this machine
         └── UnsupportedModelError    the interpreter works, but cannot run this file (an operator version, a custom operator)
@@ -30,6 +31,10 @@ class MissingInputError(EdgeproofError):
 
 class ModelError(EdgeproofError):
     """A model cannot be folded, quantized or exported."""
+
+
+class TargetError(EdgeproofError):
+    """A place that should run jobs cannot be reached, was lost, or has no room."""
 
 
 class RuntimeProblem(EdgeproofError):

@@ -23,8 +23,10 @@ from typing import IO, Any
 
 import numpy as np
 
+from edge_runtime import board
 from edge_runtime.classifier import Classifier
-from edge_runtime.errors import EdgeproofError, InputError, unknown_name
+from edge_runtime.counting import SCOPES, count_windows
+from edge_runtime.errors import EdgeproofError, InputError, UnsupportedModelError, unknown_name
 from edge_runtime.golden import GoldenVectors, self_test
 from edge_runtime.inspection import record_tensors
 from edge_runtime.interpreter import find_runtime, import_runtime, open_model
@@ -38,18 +40,23 @@ Emit = Callable[[Message], None]
 INPUT_FILES = ("model", "models", "images", "golden")
 OUTPUT_FILES = ("outputs",)
 
+SHARD_IMAGES = 50  # few enough that the slowest board (an emulated one, with a large network) is heard of before it is given up
+TELL_SECONDS = 0.2
+
 
 def predict_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
     """{model, images.npy, outputs.npy}: raw outputs of every image, in order; with "limit", of the first so many."""
     classifier = _open(job)
     images = np.load(job["images"], mmap_mode="r")[: job.get("limit")]
-    shards = np.array_split(images, max(1, len(images) // 500))
+    shards = np.array_split(images, max(1, len(images) // SHARD_IMAGES))
     outputs, done = [], 0
-    begin = time.perf_counter()
+    begin = told = time.perf_counter()
     for shard in shards:
         outputs.append(classifier.predict(shard).outputs)
         done += len(shard)
-        emit({"event": "progress", "done": done, "total": len(images)})
+        if done == len(images) or time.perf_counter() - told >= TELL_SECONDS:
+            told = time.perf_counter()
+            emit({"event": "progress", "done": done, "total": len(images)})
     seconds = time.perf_counter() - begin
     np.save(job["outputs"], np.concatenate(outputs))
     quantization = classifier.model.output.quantization
@@ -74,6 +81,22 @@ def time_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
         invoke, predict = timed[turn["model"]].block(turn["runs"])
         emit({"event": "samples", "invoke_ns": invoke.tolist(), "predict_ns": predict.tolist()})
     return {}
+
+
+def count_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
+    """{models: [...], assume: [...], images.npy, runs}: each model in turn, between marks that an emulator sees; see `edge_runtime.counting`."""
+    images = np.load(job["images"])
+    found: list[Message] = []
+    for index, (model, assume) in enumerate(zip(job["models"], job["assume"], strict=True)):
+        emit({"event": "progress", "done": index, "total": len(job["models"])})
+        try:
+            classifier = _open({**job, "model": model, "assume": assume})
+        except UnsupportedModelError as error:  # the others can still be counted
+            found.append({"reason": str(error)})
+            continue
+        windows = count_windows(classifier, images, 1 + index * len(SCOPES), job["runs"])
+        found.append({**describe(classifier), "reason": "", "windows": windows})
+    return {"models": found}
 
 
 def cold_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
@@ -126,13 +149,23 @@ def doctor_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
     return {**answer, **describe(classifier)}
 
 
+def board_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
+    """{}: what this machine is and how it stands; then one reading a turn, and a last one. See `edge_runtime.board`."""
+    emit({"event": "board", "host": board.host_facts(), "board": board.board_facts(), "before": board.full_reading()})
+    for _ in turns:
+        emit({"event": "reading", "reading": board.reading()})
+    return {"reading": board.full_reading()}
+
+
 JOBS: dict[str, Callable[[Job, Emit, Iterator[Job]], Message]] = {
     "predict": predict_job,
     "time": time_job,
+    "count": count_job,
     "cold": cold_job,
     "selftest": selftest_job,
     "tensors": tensors_job,
     "doctor": doctor_job,
+    "board": board_job,
 }
 
 

@@ -95,13 +95,16 @@ class Worker:
         except BrokenPipeError:
             pass
 
-    def _crash(self) -> RuntimeProblem:
+    def _crash(self) -> EdgeproofError:
         code = self._process.wait()
         cause = f"was ended by {of_signal(-code)}" if code < 0 else f"ended with exit code {code}"
-        self._stderr.seek(0)
-        lines = [line.strip() for line in self._stderr if line.strip()]
+        lines = [line.strip() for line in self._complaints() if line.strip()]
         said = f" (its last words: {lines[-1]})" if code < 0 and lines else f": {lines[-1]}" if lines else ""
         return RuntimeProblem(f"The worker ({self._name}) {cause}{said}.")
+
+    def _complaints(self) -> list[str]:
+        self._stderr.seek(0)
+        return self._stderr.readlines()
 
 
 def _error(message: dict[str, Any]) -> EdgeproofError:

@@ -49,7 +49,10 @@ RejudgeOption = Annotated[bool, typer.Option("--rejudge", help="Judge the saved 
 FreezeOption = Annotated[Path | None, typer.Option("--freeze", metavar="FILE.npz", help="Also write the baseline, without its images, for a CI run.")]
 RuntimeOption = Annotated[list[str] | None, typer.Option("--runtime", help="Only this runtime (may be repeated).")]
 KernelsOption = Annotated[list[str] | None, typer.Option("--kernels", help="Only default, builtin or reference kernels (may be repeated).")]
-TargetOption = Annotated[list[str], typer.Option("--on", metavar="TARGET", help="Where to run: local (may be repeated).")]
+TargetOption = Annotated[
+    list[str],
+    typer.Option("--on", metavar="TARGET", help="Where to run: local, sim-pi3, sim-zero2, sim-pi4, sim-pi5, ssh://user@host:port (may be repeated)."),
+]
 SecondsOption = Annotated[float, typer.Option("--seconds", help="Least measuring time for each artifact and runtime.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else there.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show what TensorFlow and the converters print.")]

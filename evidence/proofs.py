@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from evidence import check_alone, damaged, error_rates, matrix, onnx_int8, small_sets
+from evidence import check_alone, damaged, error_rates, full_system, matrix, onnx_int8, small_sets
 from evidence.findings import Finding, Places
 
 _PARITY = ("benchmarks/**/*.py", "edge_runtime/*.py", "edgeproof/**/*.py")
@@ -65,6 +65,20 @@ PROOFS: dict[str, Proof] = {
             "size and speed of [check] alone",
             check_alone.prove,
             ("evidence/check_alone.py", "pyproject.toml", "constraints.txt", "export/*.py", "edge_runtime/*.py", "edgeproof/**/*.py"),
+            _EXPORTED,
+        ),
+        Proof(
+            "full-system",
+            "instructions of a simulated board against a whole emulated computer",
+            full_system.prove,
+            (
+                "evidence/full_system.py",
+                "evidence/board_init.py",
+                "evidence/archive.py",
+                "benchmarks/**/*.py",
+                "benchmarks/**/*.c",
+                "edge_runtime/*.py",
+            ),
             _EXPORTED,
         ),
     )

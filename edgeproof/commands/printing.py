@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from benchmarks.counts import CountResult
+    from benchmarks.results import LatencyResult
     from edgeproof.console import Console
     from edgeproof.workspace import Workspace
 
@@ -41,6 +43,39 @@ def show_verdicts(place: Workspace, console: Console) -> None:
     console.show(VerdictTable(parity))
     _show_reasons(parity, console)
     console.show(f"\nParity: {parity['verdict']}. {recommendation.sentence}")
+
+
+def show_measured(
+    results: Sequence[LatencyResult | CountResult], references: Mapping[str, CountResult], most_percent: float, console: Console
+) -> int:
+    """A table a target, and how counts compare with their reference; the exit code: 1 if one is slower, or nothing was measured."""
+    from benchmarks.compare import compare, sentences
+    from benchmarks.counts import CountResult
+    from benchmarks.reports.instructions import counts_table
+    from benchmarks.reports.terminal import latency_table
+    from benchmarks.results import LatencyResult
+
+    code = 0
+    for result in results:
+        fields = dict(result.fields)
+        console.show(counts_table(result) if isinstance(result, CountResult) else latency_table(result))
+        if isinstance(result, LatencyResult) and result.validity:
+            console.show(f"Times of {result.target} are {result.validity}.")
+        if isinstance(result, CountResult) and result.target in references:
+            comparison = compare(result, references[result.target], most_percent)
+            fields["comparison"] = {"passed": comparison.passed, "max_slowdown_percent": most_percent, "lines": sentences(comparison)}
+            for line in fields["comparison"]["lines"]:
+                console.show(line)
+            code = code if comparison.passed else 1
+        console.give(fields)
+    if not any(result.rows for result in results):
+        console.show("Nothing could be measured: see the reasons above, and edgeproof doctor.")
+        return 1
+    if any(isinstance(result, CountResult) for result in results):
+        console.show("Instructions compare within one format, runtime and core: they tell a regression, not which format is faster.")
+    if not all(isinstance(result, CountResult) for result in results):
+        console.show("Microseconds of the machine named: ratios travel, times do not.")
+    return code
 
 
 def _show_reasons(parity: Mapping[str, Any], console: Console) -> None:

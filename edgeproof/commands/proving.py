@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeproof.commands.printing import show_verdicts
+from edgeproof.commands.printing import show_measured, show_verdicts
 from edgeproof.options import (
     DEFAULT_WORKSPACE,
     AssumeOption,
@@ -116,23 +116,30 @@ def bench(
     runtime: RuntimeOption = None,
     threads: Annotated[int, typer.Option("--threads", help="Threads of each interpreter.")] = 1,
     seconds: SecondsOption = 2.0,
+    compare: Annotated[
+        Path | None, typer.Option("--compare", metavar="REF", help="Simulated boards: fail on more instructions than this result (file, or folder).")
+    ] = None,
+    max_slowdown: Annotated[
+        float | None, typer.Option("--max-slowdown", metavar="PCT", help="With --compare: so many percent more (default 2).")
+    ] = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> int:
-    """Measure latency, interleaved: batch 1, real images, all artifacts and runtimes in turn."""
-    from benchmarks.reports.terminal import latency_table
+    """Measure latency, interleaved: batch 1, real images, all artifacts and runtimes in turn. On simulated boards, count instructions."""
+    from benchmarks.compare import DEFAULT_SLOWDOWN_PERCENT, check_slowdown
     from edgeproof.stages.benching import bench as measure
+    from edgeproof.stages.counting import references_of
 
+    refuse_without("--compare", compare is not None, **{"max-slowdown": max_slowdown is not None})
+    allowed = DEFAULT_SLOWDOWN_PERCENT if max_slowdown is None else max_slowdown
+    check_slowdown(allowed)
+    references = {} if compare is None else references_of(compare, on)
     place, console = open_workspace(workspace, as_json, verbose)
     results = measure(place, console, targets=on, runtimes=runtime or (), threads=threads, seconds=seconds)
-    for result in results:
-        console.give(dict(result.fields))
-        console.show(latency_table(result))
-    if not any(result.rows for result in results):
-        console.show("Nothing could be measured: see the reasons above, and edgeproof doctor.")
-        return 1
-    console.show(f"Microseconds of this machine: ratios travel, times do not. Next: edgeproof dashboard{place.option}")
-    return 0
+    code = show_measured(results, references, allowed, console)
+    if any(result.rows for result in results):
+        console.show(f"Next: edgeproof dashboard{place.option}")
+    return code
 
 
 def dashboard(

@@ -14,7 +14,8 @@ from benchmarks.layers import INPUT, LayerRow, Tensor, layer_table
 from benchmarks.outputs import Outputs
 from benchmarks.parity import UNSUPPORTED, Report, Row
 from benchmarks.suspects import culprits, explain
-from benchmarks.targets import find_target
+from benchmarks.targets.base import Target
+from benchmarks.targets.local import LocalTarget
 from edge_runtime.arrays import read_npz
 from edge_runtime.errors import InputError, RuntimeProblem
 from edge_runtime.tensors import Quantization
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
 Tables = Mapping[int, Sequence[LayerRow]]  # by row of the report
 
 
-def explain_failures(workspace: Workspace, outputs: Sequence[Outputs], report: Report, *, known: Tables | None = None) -> Report:
+def explain_failures(
+    workspace: Workspace, outputs: Sequence[Outputs], report: Report, *, known: Tables | None = None, targets: Sequence[Target] = ()
+) -> Report:
     """The report with the hop of every row that fails and, if it is the export's, the table of its layers.
 
-    What fails is run once more for its table, unless tables are `known`: then those, and no inference.
+    What fails is run once more for its table, on its own target, unless tables are `known`: then those, and no inference.
     A row that cannot run ends in the remedy that the manifest has for it.
     """
     manifest = workspace.read_json("artifacts/manifest.json")["artifacts"]
@@ -42,9 +45,14 @@ def explain_failures(workspace: Workspace, outputs: Sequence[Outputs], report: R
     if not own or not workspace.has("layers.npz"):
         return explain(report, found, {})
     layers, images = workspace.read_arrays("layers.npz"), workspace.read_arrays("validation.npz")["images"]
+    places: dict[str, Target] = {target.name: target for target in (LocalTarget(), *targets)}
+
+    def table(answers: Outputs) -> list[LayerRow]:
+        assume = manifest[answers.artifact].get("assume")
+        return _table(workspace / "artifacts", answers, places[answers.target], assume, layers, images)
+
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        artifacts, failing = workspace / "artifacts", [outputs[index] for index in own]
-        tables = list(pool.map(lambda answers: _table(artifacts, answers, manifest[answers.artifact].get("assume"), layers, images), failing))
+        tables = list(pool.map(table, [outputs[index] for index in own]))
     return explain(report, found, {index: table for index, table in zip(own, tables, strict=True) if table})
 
 
@@ -54,7 +62,7 @@ def _with_remedy(row: Row, facts: Mapping[str, Any]) -> Row:
 
 
 def _table(
-    artifacts: Path, answers: Outputs, assume: Mapping[str, Any] | None, layers: Mapping[str, np.ndarray], images: np.ndarray
+    artifacts: Path, answers: Outputs, target: Target, assume: Mapping[str, Any] | None, layers: Mapping[str, np.ndarray], images: np.ndarray
 ) -> list[LayerRow]:
     """The layers of one row; none when nothing was kept to compare them with, none keeps its name, or they cannot be looked at here."""
     prefix = f"{answers.source}/"
@@ -64,7 +72,7 @@ def _table(
     images = images[: len(reference[INPUT])]
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
         try:
-            tensors, output = _tensors(artifacts / answers.artifact, answers, assume, images, Path(folder))
+            tensors, output = _tensors(artifacts / answers.artifact, answers, target, assume, images, Path(folder))
         except (RuntimeProblem, InputError):  # the row says it already
             return []
     if not tensors[0].means_numbers:  # pixels as they are, which are no scaled ones
@@ -73,7 +81,9 @@ def _table(
     return table if any(row.layer != INPUT for row in table) else []
 
 
-def _tensors(model: Path, answers: Outputs, assume: Mapping[str, Any] | None, images: np.ndarray, folder: Path) -> tuple[list[Tensor], str]:
+def _tensors(
+    model: Path, answers: Outputs, target: Target, assume: Mapping[str, Any] | None, images: np.ndarray, folder: Path
+) -> tuple[list[Tensor], str]:
     """(what every operator wrote, whether the model answers with logits or probabilities)."""
     import numpy as np
 
@@ -87,7 +97,7 @@ def _tensors(model: Path, answers: Outputs, assume: Mapping[str, Any] | None, im
     np.save(folder / "images.npy", images)
     files = {"model": str(model), "images": str(folder / "images.npy"), "outputs": str(folder / "tensors.npz")}
     job: dict[str, Any] = {"job": "tensors", **files, "kernels": answers.kernels, "assume": assume}
-    message = find_target(answers.target).run(job, answers.runtime)
+    message = target.run(job, answers.runtime)
     arrays = read_npz(folder / "tensors.npz", "judge parity again")
     tensors = []
     for index, facts in enumerate(message["tensors"]):

@@ -1,0 +1,105 @@
+"""Instruction counts on disk: versioned JSON with the raw counts; what one inference takes is computed when it is read.
+
+schema 1   {schema, kind: "instructions", target, utc, board, core, emulator, python, threads, runs, rows: [{artifact, format, sha256, bytes,
+           runtime, runtime_version, kernels, threads, delegate, reason, instructions: {empty, invoke, predict}}]}
+           `instructions` are those executed in a window of `runs` inferences, and in one of none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.instructions import EMPTY, SCOPES, Counted
+from benchmarks.targets.simulated import SimulatedTarget
+from edge_runtime.counting import RUNS
+from edge_runtime.errors import InputError
+
+SCHEMA = 1
+KIND = "instructions"  # a file of latencies has none
+
+
+@dataclass(frozen=True)
+class CountRow:
+    """One artifact on one runtime and core."""
+
+    fields: Mapping[str, Any]
+    core: str
+    runs: int
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.fields["artifact"], self.fields["runtime"], self.fields["kernels"]
+
+    @property
+    def kind(self) -> dict[str, str]:
+        """Counts are comparable only where all of this is the same."""
+        return {"core": self.core, **{name: self.fields[name] for name in ("format", "runtime", "kernels")}}
+
+    def per_inference(self, scope: str) -> float:
+        """Instructions of one inference: "invoke" is the interpreter alone, "predict" encodes the pixels and takes the label, too."""
+        counts = self.fields["instructions"]
+        return (counts[scope] - counts[EMPTY]) / self.runs
+
+
+@dataclass(frozen=True)
+class CountResult:
+    """One session on one simulated board."""
+
+    fields: Mapping[str, Any]
+
+    @property
+    def target(self) -> str:
+        return str(self.fields["target"])
+
+    @property
+    def rows(self) -> list[CountRow]:
+        return [CountRow(row, self.fields["core"], self.fields["runs"]) for row in self.fields["rows"] if not row["reason"]]
+
+    @property
+    def failed(self) -> dict[tuple[str, str], str]:
+        """Why rows could not be counted, by artifact and runtime."""
+        return {(row["artifact"], row["runtime"]): row["reason"] for row in self.fields["rows"] if row["reason"]}
+
+
+def to_result(counted: Sequence[Counted], target: SimulatedTarget) -> dict[str, Any]:
+    """What `latency/<target>-<utc>.json` holds."""
+    return {
+        "schema": SCHEMA,
+        "kind": KIND,
+        "target": target.name,
+        "utc": datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"),
+        "board": target.board.title,
+        "core": target.board.core,
+        "emulator": target.emulator(),
+        "python": ".".join(map(str, target.board.machine.python)),
+        "threads": 1,
+        "runs": RUNS,
+        "rows": [_row(one) for one in counted],
+    }
+
+
+def _row(one: Counted) -> dict[str, Any]:
+    artifact = one.artifact
+    identity = {"artifact": artifact.path.name, "format": artifact.format, "sha256": artifact.sha256, "bytes": artifact.bytes, "runtime": one.runtime}
+    return {**identity, **one.facts, "reason": one.reason, "instructions": one.totals()}
+
+
+def read_counts(path: Path) -> CountResult:
+    """Read one result file; InputError when it is damaged, foreign or from a newer edgeproof."""
+    try:
+        fields = json.loads(path.read_text())
+        if not isinstance(fields, dict) or fields.get("kind") != KIND:
+            raise InputError(f"{path} holds no instruction counts: give a file that `edgeproof bench --on sim-…` wrote.")
+        if fields.get("schema") != SCHEMA:
+            raise InputError(f"{path} has schema {fields.get('schema')}, this edgeproof reads {SCHEMA}: upgrade it.")
+        result = CountResult(fields)
+        for row in result.rows:
+            [row.per_inference(scope) for scope in SCOPES], row.key, row.kind  # a reader must not find out in the middle of a table
+        return result
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        raise InputError(f"Cannot read instruction counts {path} ({error}).") from None

@@ -1,0 +1,36 @@
+"""Folders that are made once and kept: a system, a plugin, unpacked packages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edge_runtime.errors import InputError
+
+
+def kept(folder: Path, made_from: Any, make: Callable[[Path], None]) -> Path:
+    """The folder below `folder` that is named by the sha256 of what it is made from (anything JSON can hold); `make` fills it, if it is not there.
+
+    It appears whole or not at all; of two processes that make it at once, one wins. InputError when it cannot be written.
+    """
+    path = folder / hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+    if path.is_dir():
+        return path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
+        try:
+            make(beside)
+            if not path.is_dir():
+                os.replace(beside, path)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+    except OSError as error:
+        raise InputError(f"Cannot keep files in {folder} ({error.strerror or error}): name another folder in EDGEPROOF_CACHE.") from None
+    return path

@@ -1,0 +1,40 @@
+"""Instructions per inference on simulated boards, and the gate on them. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.compare import find_reference
+from benchmarks.counts import CountResult, to_result
+from benchmarks.instructions import count_instructions
+from benchmarks.matrix import able_runtimes
+from benchmarks.targets.simulated import SIMULATED, SimulatedTarget
+from edge_runtime.errors import InputError
+from edgeproof.console import Console
+from edgeproof.stages.judging import runnable_artifacts
+from edgeproof.stages.places import prepare_simulated
+from edgeproof.workspace import Workspace
+
+
+def count(workspace: Workspace, console: Console, target: SimulatedTarget, runtimes: Sequence[str]) -> CountResult:
+    """Count every artifact on every runtime of one board and write `latency/<target>-<utc>.json`."""
+    target.require(counting=True)
+    artifacts = runnable_artifacts(workspace, runtimes)
+    images = workspace.read_arrays("validation.npz")["images"]
+    prepare_simulated(target, [runtime for artifact in artifacts for runtime in able_runtimes(artifact, runtimes)], console)
+    with console.progress(f"Instructions on {target.name}") as progress:
+        counted = count_instructions(artifacts, images, target, runtimes=runtimes, progress=progress)
+    result = CountResult(to_result(counted, target))
+    workspace.write_json(f"latency/{target.name}-{result.fields['utc']}.json", dict(result.fields))
+    for (artifact, runtime), reason in result.failed.items():
+        console.say(f"{artifact} on {runtime} was not counted: {reason}")
+    return result
+
+
+def references_of(place: Path, targets: Sequence[str]) -> dict[str, CountResult]:
+    """The reference of each target, read before minutes of work. InputError for a target that is no simulated board, and when one is missing."""
+    for name in targets:
+        if name not in SIMULATED:
+            raise InputError(f"--compare is for simulated boards, whose counts repeat: {name} is none.")
+    return {name: find_reference(place, name) for name in targets}
