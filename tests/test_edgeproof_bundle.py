@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_runtime.errors import InputError, MissingInputError
+from edge_runtime.errors import EdgeproofError, InputError, MissingInputError
 from edge_runtime.preprocess import Preprocessing
 from edge_runtime.signature import verify
 from edgeproof.console import Console
@@ -154,15 +154,15 @@ def test_the_file_for_a_pi4_is_small_and_says_what_it_is(workspace: Workspace) -
         ({"board": "pi4", "system": "trixie-32"}, "publish no wheels for 32-bit ARM"),
         ({"board": "pi6"}, "Unknown board 'pi6'"),
         ({"board": "local", "system": "trixie"}, "--os says nothing about local"),
-        ({"board": "ssh://nobody@127.0.0.1:9"}, "Cannot look at ssh://nobody@127.0.0.1:9: .*refused"),
-        ({"board": "ssh://-oProxyCommand=x"}, "Expected ssh://user@host"),
+        ({"board": "ssh://nobody@127.0.0.1:9"}, "ssh://nobody@127.0.0.1:9 .*refused"),
+        ({"board": "ssh://-oProxyCommand=x"}, "expected ssh://host, ssh://user@host"),
         ({"board": "local", "signing_with": Signing(Path("no-such-key"), False)}, "Cannot sign with no-such-key: there is no such file"),
     ],
 )
 def test_a_mistake_is_named_and_nothing_is_written(
     options: dict[str, Any], message: str, workspace: Workspace, new_console: Callable[..., Console]
 ) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(EdgeproofError, match=message):
         bundle(workspace, new_console(), **options)
     assert not workspace.has("bundles")
 
@@ -181,7 +181,6 @@ def test_what_failed_is_never_bundled_with_a_required_signature(workspace: Works
 def test_an_unproved_model_of_a_stranger_is_bundled_loudly_and_runs_as_its_workspace_says(
     workspace: Workspace, picture: Path, tmp_path: Path
 ) -> None:
-    """A file without metadata, golden vectors or a verdict: what is known of it is in the workspace's manifest alone."""
     content = (workspace / f"artifacts/{MODEL}").read_bytes()
     bare = content[: content.index(b"PK\x03\x04")]
     model = workspace.write_bytes("artifacts/stranger.tflite", bare)

@@ -23,7 +23,7 @@ from edgeproof.console import Console
 from edgeproof.stages.bundling import supply
 from export.bundle import build_bundle
 from export.platforms import TESTED
-from tests.bundles import RUNTIME, rewritten, start
+from tests.bundles import RUNTIME, overridden, start
 
 PI4 = Machine("aarch64", (3, 11), "glibc 2.36")
 PYENV = Path.home() / ".pyenv/versions"
@@ -134,7 +134,7 @@ def test_another_python_hears_which_bundle_to_build(version: str, bundle_here: P
 
 def test_another_processor_hears_it_before_anything_is_unpacked(bundle_here: Path, tmp_path: Path) -> None:
     wanted = json.dumps({"architecture": "aarch64", "python": [3, 11], "glibc": [2, 34]}).encode()
-    foreign = rewritten(bundle_here, tmp_path / "foreign.pyz", lambda name, content: wanted if name == "machine.json" else content)
+    foreign = overridden(bundle_here, tmp_path / "foreign.pyz", "machine.json", wanted)
     done = start(foreign, "job", root=tmp_path / "root")
     assert done.returncode == 2
     assert done.stderr.startswith("error: This bundle is for aarch64, Python 3.11, glibc 2.34 or newer; here is x86_64, ")
@@ -143,7 +143,7 @@ def test_another_processor_hears_it_before_anything_is_unpacked(bundle_here: Pat
 
 def test_an_older_c_library_hears_it(bundle_here: Path, tmp_path: Path) -> None:
     here = {**this_machine()._asdict(), "glibc": [2, 99]}
-    newer = rewritten(bundle_here, tmp_path / "newer.pyz", lambda name, content: json.dumps(here).encode() if name == "machine.json" else content)
+    newer = overridden(bundle_here, tmp_path / "newer.pyz", "machine.json", json.dumps(here).encode())
     done = start(newer, "job", root=tmp_path / "root")
     assert done.returncode == 2
     assert "glibc 2.99 or newer; here is" in done.stderr

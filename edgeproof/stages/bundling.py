@@ -12,7 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.targets.address import SCHEME, Address
 from benchmarks.targets.base import Supply
+from benchmarks.targets.openssh import OpenSsh
+from benchmarks.targets.probing import probe
 from edge_runtime.errors import InputError
 from edge_runtime.interpreter import find_runtime
 from edge_runtime.machine import Machine, this_machine
@@ -85,21 +88,21 @@ def bundle(
 
 
 def _machine(board: str, system: str | None) -> Machine:
-    if board == LOCAL or board.startswith("ssh://"):
+    if board == LOCAL or board.startswith(SCHEME):
         if system is not None:
             raise InputError(f"--os says nothing about {board}, which is looked at: leave it out.")
         if board == LOCAL:
             return this_machine()
-        from benchmarks.targets.probing import probe
-
-        return probe(board)
+        return probe(OpenSsh(Address.parse(board)))
     return machine_of(board, system or DEFAULT_SYSTEM)
 
 
 def _named(board: str, system: str | None) -> str:
     """For the file's name: "pi4-bookworm", "local", or the address without what no file name should hold."""
-    if board == LOCAL or board.startswith("ssh://"):
-        return re.sub(r"[^\w.-]+", "-", board.removeprefix("ssh://").split("@")[-1])
+    if board == LOCAL:
+        return LOCAL
+    if board.startswith(SCHEME):
+        return re.sub(r"[^\w.-]+", "-", Address.parse(board).host)
     return f"{board}-{system or DEFAULT_SYSTEM}"
 
 
