@@ -21,14 +21,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.targets.simulated import SimulatedTarget
 from edge_runtime.errors import EdgeproofError, InputError, MissingInputError
+from edge_runtime.machine import this_machine
 from edge_runtime.preprocess import Preprocessing
 from edge_runtime.signature import verify
 from edgeproof.console import Console
-from edgeproof.stages.bundling import Signing, bundle
 from edgeproof.stages.packing import choose_payload, named_payload
+from edgeproof.stages.shipping import Signing, bundle
 from edgeproof.workspace import Workspace
 from export.signing import sign, signers
+from tests.boards import Board
 from tests.bundles import RUNTIME, rewritten, start
 
 # The smallest that passed, another that passed, and one that failed.
@@ -129,22 +132,55 @@ def test_a_file_that_is_named_goes_in_with_what_is_known_of_it(workspace: Worksp
         named_payload(workspace, stranger, ["onnxruntime"])
 
 
-def test_the_file_for_a_pi4_is_small_and_says_what_it_is(workspace: Workspace) -> None:
-    done = command("-w", workspace.path, "--for", "pi4", "--runtime", RUNTIME, "--json")
+@pytest.fixture(scope="module")
+def for_pi4(bundled_workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What `edgeproof bundle --for pi4 --json` says."""
+    folder = tmp_path_factory.mktemp("pi4")
+    shutil.copytree(bundled_workspace.path, folder / "w")
+    done = command("-w", folder / "w", "--for", "pi4", "--runtime", RUNTIME, "--json")
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    assert said["bundle"] == str(workspace / "bundles/tiny-tflite-float32-pi4-bookworm.pyz")
-    assert said["machine"] == {"architecture": "aarch64", "python": [3, 11], "libc": "glibc 2.36"}
-    assert said["verdict"] == "PASS"
-    assert said["bytes"] <= (25_000_000 if RUNTIME == "tflite-runtime" else 30_000_000)
-    names = zipfile.ZipFile(said["bundle"]).namelist()
+    return dict(json.loads(done.stdout))
+
+
+def test_the_file_for_a_pi4_is_small_and_says_what_it_is(for_pi4: dict[str, Any]) -> None:
+    assert for_pi4["bundle"].endswith("w/bundles/tiny-tflite-float32-pi4-bookworm.pyz")
+    assert for_pi4["machine"] == {"architecture": "aarch64", "python": [3, 11], "libc": "glibc 2.36"}
+    assert for_pi4["verdict"] == "PASS"
+    assert for_pi4["bytes"] <= (25_000_000 if RUNTIME == "tflite-runtime" else 30_000_000)
+    names = zipfile.ZipFile(for_pi4["bundle"]).namelist()
     assert {f"site-packages/{name}" for name in ("starlette/__init__.py", "uvicorn/__init__.py", "PIL/Image.py")} <= set(names)
     libraries = {name for name in names if ".so" in name and ("aarch64" in name or "x86_64" in name)}
     assert libraries
     assert not [name for name in libraries if "x86_64" in name]
-    manifest = json.loads(zipfile.ZipFile(said["bundle"]).read(f"{_INSIDE}manifest.json"))
+    manifest = json.loads(zipfile.ZipFile(for_pi4["bundle"]).read(f"{_INSIDE}manifest.json"))
     assert (manifest["model"], manifest["golden"], manifest["runtime"]) == (MODEL, "tiny.golden.npz", RUNTIME)
     assert [row["verdict"] for row in manifest["verdict"]] == ["PASS"]
+
+
+def test_on_a_simulated_pi4_without_a_network_it_answers_as_here(
+    for_pi4: dict[str, Any], pi4: SimulatedTarget, signed: Path, signed_root: Path, picture: Path, tmp_path: Path
+) -> None:
+    alone = ["unshare", "--map-root-user", "--net"]
+    if subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("this machine lets nobody take the network away from a process (unshare)")
+    system, environment = pi4.system(), {"PATH": os.environ["PATH"], "SHIV_ROOT": str(tmp_path / "root")}
+    emulated = [*alone, "qemu-aarch64", "-cpu", pi4.board.core, "-L", str(system), f"{system}/usr/bin/python3.11", "-I", "-B", for_pi4["bundle"]]
+
+    def on_the_board(*arguments: str | Path) -> str:
+        done = subprocess.run([*emulated, *map(str, arguments)], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert on_the_board("selftest").startswith("PASS: ")
+    there, here = on_the_board("classify", "--json", picture), start(signed, "classify", "--json", picture, root=signed_root).stdout
+    assert json.loads(there)["top"][0] == pytest.approx(json.loads(here)["top"][0], abs=1e-5)
+
+
+def test_a_board_behind_ssh_is_looked_at(board: Board, workspace: Workspace, new_console: Callable[..., Console]) -> None:
+    built = bundle(workspace, new_console(), board=board.name, runtimes=[RUNTIME])
+    assert built.machine == this_machine()
+    assert built.path == workspace / "bundles/tiny-tflite-float32-127.0.0.1.pyz"
+    assert built.path.stat().st_size > 1_000_000
 
 
 @pytest.mark.parametrize(
