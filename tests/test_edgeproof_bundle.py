@@ -214,9 +214,7 @@ def test_what_failed_is_never_bundled_with_a_required_signature(workspace: Works
         bundle(workspace, new_console(), board="pi4", runtimes=[RUNTIME], model=workspace / f"artifacts/{FAILED}", signing_with=Signing(key, True))
 
 
-def test_an_unproved_model_of_a_stranger_is_bundled_loudly_and_runs_as_its_workspace_says(
-    workspace: Workspace, picture: Path, tmp_path: Path
-) -> None:
+def test_an_unproved_model_is_bundled_loudly_and_runs_as_its_workspace_says(workspace: Workspace, picture: Path, tmp_path: Path) -> None:
     content = (workspace / f"artifacts/{MODEL}").read_bytes()
     bare = content[: content.index(b"PK\x03\x04")]
     model = workspace.write_bytes("artifacts/stranger.tflite", bare)

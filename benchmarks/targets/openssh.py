@@ -101,3 +101,14 @@ class OpenSsh:
 def no_client(error: OSError) -> TargetError:
     """The error for an ssh that cannot be started."""
     return TargetError(f"Cannot start ssh ({error}): install an OpenSSH client, or name one in EDGEPROOF_SSH.")
+
+
+def chatty(address: Address, said: bytes) -> TargetError:
+    """The error for a login shell that talks where a program's answer is expected."""
+    text = said.decode(errors="replace").strip()[:60]
+    return TargetError(f"{address} prints {text!r} on every login, into the answers: silence it there for shells that are not interactive.")
+
+
+def in_shell(command: list[str]) -> str:
+    """The command as text that any login shell hands on to `sh`, which says by its exit code which signal ended a program."""
+    return f"sh -c {shlex.quote(shlex.join(command) + '; exit $?')}"

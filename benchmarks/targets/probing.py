@@ -1,20 +1,25 @@
-"""What machine answers at an address: `edge_runtime/machine.py` itself, run by the board's Python; nothing is left there."""
+"""What machine answers at an address, asked through the user's own `ssh`; nothing is left there."""
 
 from __future__ import annotations
 
 import importlib.resources
 import json
 
-from benchmarks.targets.board_folder import chatty
-from benchmarks.targets.openssh import OpenSsh
+from benchmarks.targets.address import Address
+from benchmarks.targets.openssh import OpenSsh, chatty
 from edge_runtime.machine import Machine
 
 
-def probe(ssh: OpenSsh) -> Machine:
-    """The machine at the other end. TargetError when it cannot be reached or has no Python."""
+def probe(address: str) -> Machine:
+    """The machine behind `ssh://[user@]host[:port]`. InputError for what is no address, TargetError when none answers or it has no Python."""
+    return look(OpenSsh(Address.parse(address)))
+
+
+def look(ssh: OpenSsh) -> Machine:
+    """The same, where the connection's options are there already."""
     said = ssh.run("python3 -", stdin=importlib.resources.files("edge_runtime").joinpath("machine.py").read_bytes())
     try:
         facts = json.loads(said)
-    except ValueError:
-        raise chatty(ssh, said) from None
-    return Machine(facts["architecture"], tuple(facts["python"]), facts["libc"])
+        return Machine(facts["architecture"], tuple(facts["python"]), facts["libc"])
+    except (ValueError, KeyError, TypeError):
+        raise chatty(ssh.address, said) from None

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 
 from benchmarks.targets.address import Address
 from benchmarks.targets.base import Supply
-from benchmarks.targets.board_folder import BoardFolder, in_shell
-from benchmarks.targets.openssh import OpenSsh
-from benchmarks.targets.probing import probe
+from benchmarks.targets.board_folder import BoardFolder
+from benchmarks.targets.openssh import OpenSsh, in_shell
+from benchmarks.targets.probing import look
 from benchmarks.targets.remote_files import RemoteFiles
 from edge_runtime.errors import EdgeproofError, RuntimeMissingError, RuntimeProblem, TargetError
 from edge_runtime.jobs import Job, Message
@@ -74,7 +74,7 @@ class SshTarget:
         return self.start({"job": "board"}, runtime)
 
     def _look(self) -> Machine:
-        machine = probe(self._ssh)
+        machine = look(self._ssh)
         if machine.python < OLDEST_PYTHON:
             has, needs = (".".join(map(str, version)) for version in (machine.python, OLDEST_PYTHON))
             raise TargetError(f"{self.name} has Python {has}; a bundle needs {needs} or newer: install it there.")

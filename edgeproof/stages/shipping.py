@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.targets.address import SCHEME, Address
-from benchmarks.targets.openssh import OpenSsh
 from benchmarks.targets.probing import probe
 from edge_runtime.errors import InputError
 from edge_runtime.machine import Machine, this_machine
@@ -88,7 +87,7 @@ def _machine(board: str, system: str | None) -> Machine:
             raise InputError(f"--os says nothing about {board}, which is looked at: leave it out.")
         if board == LOCAL:
             return this_machine()
-        return probe(OpenSsh(Address.parse(board)))
+        return probe(board)
     return machine_of(board, system or DEFAULT_SYSTEM)
 
 
