@@ -162,6 +162,14 @@ def test_a_full_disk_on_the_board_is_one_line_and_nothing_stays(bundle_here: Pat
     assert [path for path in (tmp_path / "root").iterdir() if path.is_dir()] == []
 
 
+def test_shivs_own_switches_work(bundle_here: Path, root: Path) -> None:
+    environment = {"PATH": "/usr/bin:/bin", "SHIV_ROOT": str(root), "SHIV_INTERPRETER": "1"}
+    command = [os.path.realpath(sys.executable), "-I", str(bundle_here), "-c", "import numpy; print(numpy.__file__)"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(str(root))
+
+
 def test_what_no_answer_needs_stays_out(bundle_here: Path) -> None:
     names = zipfile.ZipFile(bundle_here).namelist()
     assert "site-packages/edge_runtime/jobs.py" in names
