@@ -1,6 +1,6 @@
 """What a machine says of itself: what it is, how fast it runs just now, and whether heat or a weak supply held it back.
 
-Standard library only, and every fact from a file of the kernel's or, on a Raspberry Pi, from `vcgencmd`: nothing is changed.
+Every fact from a file of the kernel's or, on a Raspberry Pi, from `vcgencmd`: nothing is changed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from edge_runtime.processor import Processor, this_processor
+
 _SECONDS = 5.0  # for a program that should answer at once
 
 # `vcgencmd get_throttled`: the low bits say what is so now, the same 16 higher what was so since the board started.
@@ -19,9 +21,6 @@ _SECONDS = 5.0  # for a program that should answer at once
 THROTTLE_BITS = {0: "under-voltage", 1: "clock capped", 2: "throttled", 3: "soft temperature limit"}
 SINCE_BOOT = 16
 
-# Those by which interpreters choose their int8 kernels.
-_TELLING_FLAGS = {"avx2", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp", "i8mm", "sve"}
-_ARM_CORES = {"0xd03": "Cortex-A53", "0xd05": "Cortex-A55", "0xd08": "Cortex-A72", "0xd0b": "Cortex-A76", "0xb76": "ARM1176", "0xc07": "Cortex-A7"}
 _HYPERVISORS = re.compile(
     r"qemu|kvm|vmware|virtualbox|innotek|xen|bochs|bhyve|parallels|virtual machine|hvm domu|google compute engine|amazon ec2|openstack"
     r"|apple virtualization",
@@ -31,10 +30,10 @@ _HYPERVISORS = re.compile(
 
 def host_facts(root: Path = Path("/")) -> dict[str, Any]:
     """The machine a number was measured on: it means nothing without."""
-    facts = _cpuinfo(root)
+    processor = _processor(root)
     return {
-        "cpu": facts.get("model name") or _ARM_CORES.get(facts.get("CPU part", "")) or platform.processor() or platform.machine(),
-        "flags": sorted(set(facts.get("flags", facts.get("Features", "")).split()) & _TELLING_FLAGS),
+        "cpu": processor.name,
+        "flags": list(processor.features),
         "cores": len(os.sched_getaffinity(0)),
         "governor": _read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "machine": platform.machine(),
@@ -46,7 +45,7 @@ def host_facts(root: Path = Path("/")) -> dict[str, Any]:
 def board_facts(root: Path = Path("/")) -> dict[str, Any]:
     """What stays as it is: {model, virtual, governor, clock_max_khz}. `virtual` is the evidence that this is no real board, or ""."""
     return {
-        "model": _read(root / "proc/device-tree/model") or _dmi(root),
+        "model": _processor(root).board or _dmi(root),
         "virtual": virtual_machine(root),
         "governor": _read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "clock_max_khz": _fastest(root, "cpuinfo_max_freq"),
@@ -114,12 +113,8 @@ def _dmi(root: Path) -> str:
     return " ".join(filter(None, names))
 
 
-def _cpuinfo(root: Path) -> dict[str, str]:
-    pairs = (line.split(":", 1) for line in _read(root / "proc/cpuinfo").splitlines() if ":" in line)
-    facts: dict[str, str] = {}
-    for name, value in pairs:
-        facts.setdefault(name.strip(), value.strip())
-    return facts
+def _processor(root: Path) -> Processor:
+    return this_processor(root / "proc/cpuinfo", root / "proc/device-tree/model")
 
 
 def _fastest(root: Path, name: str) -> int | None:

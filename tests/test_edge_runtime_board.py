@@ -13,7 +13,7 @@ from edge_runtime import board
 PI4 = {
     "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.4\0",
     "proc/device-tree/compatible": "raspberrypi,4-model-b\0brcm,bcm2711\0",
-    "proc/cpuinfo": "processor\t: 0\nBogoMIPS\t: 108.00\nFeatures\t: fp asimd evtstrm crc32 cpuid\nCPU part\t: 0xd08\n",
+    "proc/cpuinfo": "processor\t: 0\nBogoMIPS\t: 108.00\nFeatures\t: fp asimd evtstrm crc32 cpuid\nCPU implementer\t: 0x41\nCPU part\t: 0xd08\n",
     "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "ondemand\n",
     "sys/devices/system/cpu/cpufreq/policy0/scaling_cur_freq": "1500000\n",
     "sys/devices/system/cpu/cpufreq/policy0/cpuinfo_max_freq": "1800000\n",

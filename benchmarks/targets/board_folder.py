@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import importlib.resources
 import json
-import shlex
 import subprocess
 import tempfile
 import threading
 from pathlib import PurePosixPath
 from typing import IO, Any
 
-from benchmarks.targets.openssh import STEP_SECONDS, OpenSsh, no_client
-from edge_runtime.errors import EdgeproofError, TargetError
+from benchmarks.targets.openssh import STEP_SECONDS, OpenSsh, chatty, no_client
+from edge_runtime.errors import EdgeproofError
 from edge_runtime.private_folder import SILENCE_SECONDS
 
 # The program comes as the first line, so that no shell of the user's has to understand it.
@@ -99,20 +98,9 @@ class BoardFolder:
         try:
             return dict(json.loads(line))
         except ValueError:
-            raise chatty(self._ssh, line) from None
+            raise chatty(self._ssh.address, line) from None
 
     def _keep_beating(self) -> None:
         with contextlib.suppress(EdgeproofError, ValueError):  # whoever needs the folder next hears why it is gone
             while not self._closing.wait(_BEAT_SECONDS):
                 self._ask({})
-
-
-def chatty(ssh: OpenSsh, said: bytes) -> TargetError:
-    """The error for a login shell that talks where a program's answer is expected."""
-    text = said.decode(errors="replace").strip()[:60]
-    return TargetError(f"{ssh.address} prints {text!r} on every login, into the answers: silence it there for shells that are not interactive.")
-
-
-def in_shell(command: list[str]) -> str:
-    """The command as text that any login shell hands on to `sh`, which says by its exit code which signal ended a program."""
-    return f"sh -c {shlex.quote(shlex.join(command) + '; exit $?')}"

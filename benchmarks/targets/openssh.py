@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import signal
 import subprocess
 import tempfile
 from pathlib import Path
 
 from benchmarks.targets.address import Address
 from edge_runtime.errors import EdgeproofError, InputError, TargetError
+from edge_runtime.processes import of_signal
 
 STEP_SECONDS = 60.0  # for a step that copies nothing
 SLOWEST_BYTES_PER_SECOND = 100_000
@@ -75,7 +75,7 @@ class OpenSsh:
             return TargetError(self._lost(complaints, last))
         if "not found" in last and "python3" in last or code == 127:
             return TargetError(f"{self.address} has no python3 ({last}): install it there.")
-        cause = f"was ended by {signal.Signals(code - 128).name}" if 128 < code < 160 else f"ended with exit code {code}"
+        cause = f"was ended by {of_signal(code - 128)}" if 128 < code < 160 else f"ended with exit code {code}"
         return otherwise(f"{what} on {self.address} {cause}{': ' + last if last else ''}.")
 
     def _lost(self, complaints: str, last: str) -> str:
@@ -101,3 +101,14 @@ class OpenSsh:
 def no_client(error: OSError) -> TargetError:
     """The error for an ssh that cannot be started."""
     return TargetError(f"Cannot start ssh ({error}): install an OpenSSH client, or name one in EDGEPROOF_SSH.")
+
+
+def chatty(address: Address, said: bytes) -> TargetError:
+    """The error for a login shell that talks where a program's answer is expected."""
+    text = said.decode(errors="replace").strip()[:60]
+    return TargetError(f"{address} prints {text!r} on every login, into the answers: silence it there for shells that are not interactive.")
+
+
+def in_shell(command: list[str]) -> str:
+    """The command as text that any login shell hands on to `sh`, which says by its exit code which signal ended a program."""
+    return f"sh -c {shlex.quote(shlex.join(command) + '; exit $?')}"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.resources
-import json
 import threading
 import zipfile
 from collections.abc import Callable, Sequence
 
 from benchmarks.targets.address import Address
 from benchmarks.targets.base import Supply
-from benchmarks.targets.board_folder import BoardFolder, chatty, in_shell
-from benchmarks.targets.openssh import OpenSsh
+from benchmarks.targets.board_folder import BoardFolder
+from benchmarks.targets.openssh import OpenSsh, in_shell
+from benchmarks.targets.probing import look
 from benchmarks.targets.remote_files import RemoteFiles
 from edge_runtime.errors import EdgeproofError, RuntimeMissingError, RuntimeProblem, TargetError
 from edge_runtime.jobs import Job, Message
@@ -75,12 +74,7 @@ class SshTarget:
         return self.start({"job": "board"}, runtime)
 
     def _look(self) -> Machine:
-        said = self._ssh.run("python3 -", stdin=importlib.resources.files("edge_runtime").joinpath("machine.py").read_bytes())
-        try:
-            facts = json.loads(said)
-        except ValueError:
-            raise chatty(self._ssh, said) from None
-        machine = Machine(facts["architecture"], tuple(facts["python"]), facts["libc"])
+        machine = look(self._ssh)
         if machine.python < OLDEST_PYTHON:
             has, needs = (".".join(map(str, version)) for version in (machine.python, OLDEST_PYTHON))
             raise TargetError(f"{self.name} has Python {has}; a bundle needs {needs} or newer: install it there.")

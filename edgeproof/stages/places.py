@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.targets import find_target
-from benchmarks.targets.base import Supply, Target
+from benchmarks.targets.base import Target
 from benchmarks.targets.simulated import SimulatedTarget
 from benchmarks.targets.ssh import SshTarget
 from edge_runtime.errors import EdgeproofError
-from edge_runtime.machine import Machine
 from edgeproof.cache import cache_folder
 from edgeproof.console import Console
-from edgeproof.stages.bundling import supply
 from edgeproof.workspace import Workspace
 
 
 def open_targets(names: Iterable[str], console: Console) -> list[Target]:
     """The targets of these names; InputError for a name that is none. Boards among them have still to be visited."""
-    bundles = _one_at_a_time(supply(console))
+    from edgeproof.stages.bundling import supply  # which chooses what ships by what was measured, and so needs the places
+
+    bundles = supply(console)
     return [find_target(name, bundles, cache_folder()) for name in dict.fromkeys(names)]
-
-
-def _one_at_a_time(bundles: Supply) -> Supply:
-    """Two boards of one kind, asked for at once, need one bundle."""
-    building = threading.Lock()
-
-    def one(machine: Machine, runtime: str) -> Path:
-        with building:
-            return bundles(machine, runtime)
-
-    return one
 
 
 @contextlib.contextmanager
