@@ -39,12 +39,13 @@ def build_bundle(
 ) -> Path:
     """Write the bundle for a machine to `output`, whole or not at all, and return its path.
 
-    versions: of each runtime that goes in, by its name. content: the files of package `edge_bundle`, if it gets one, by name.
+    versions: of each runtime that goes in, by its name. content: the files of package `edge_bundle`, by name; without it the bundle serves
+    a target, which brings its own model and opens no page.
     cache: the folder that keeps wheels; with all of them there, no network is needed.
     Raises InputError when there are no wheels for the machine, or they cannot be fetched.
     """
     refuse(machine, versions)
-    wheels = fetch(pins(machine, versions), machine, cache, progress)
+    wheels = fetch(pins(machine, versions, serves=content is not None), machine, cache, progress)
     with tempfile.TemporaryDirectory(prefix="edgeproof-bundle-") as staging, _whole(output) as file:
         for name, wheel in wheels.items():
             unpack(name, wheel, Path(staging))

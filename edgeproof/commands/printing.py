@@ -53,11 +53,14 @@ def show_measured(
     from benchmarks.counts import CountResult
     from benchmarks.reports.instructions import counts_table
     from benchmarks.reports.terminal import latency_table
+    from benchmarks.results import LatencyResult
 
     code = 0
     for result in results:
         fields = dict(result.fields)
         console.show(counts_table(result) if isinstance(result, CountResult) else latency_table(result))
+        if isinstance(result, LatencyResult) and result.validity:
+            console.show(f"Times of {result.target} are {result.validity}.")
         if isinstance(result, CountResult) and result.target in references:
             comparison = compare(result, references[result.target], most_percent)
             fields["comparison"] = {"passed": comparison.passed, "max_slowdown_percent": most_percent, "lines": sentences(comparison)}
@@ -71,7 +74,7 @@ def show_measured(
     if any(isinstance(result, CountResult) for result in results):
         console.show("Instructions compare within one format, runtime and core: they tell a regression, not which format is faster.")
     if not all(isinstance(result, CountResult) for result in results):
-        console.show("Microseconds of this machine: ratios travel, times do not.")
+        console.show("Microseconds of the machine named: ratios travel, times do not.")
     return code
 
 
