@@ -95,7 +95,8 @@ def count_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
         except UnsupportedModelError as error:  # the others can still be counted
             found.append({"reason": str(error)})
             continue
-        windows = count_windows(classifier, images, 1 + index * len(SCOPES), job["runs"])
+        batch = classifier.metadata.preprocessing.as_batch(images)
+        windows = count_windows(classifier, batch, 1 + index * len(SCOPES), job["runs"])
         found.append({**describe(classifier), "reason": "", "windows": windows})
     return {"models": found}
 
