@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -74,6 +75,14 @@ def start(bundle: Path, *arguments: str | Path, root: Path, given: str = "", pyt
     environment = {"PATH": "/usr/bin:/bin", "SHIV_ROOT": str(root), "HOME": str(root)}
     command = [os.path.realpath(python), "-I", str(bundle), *map(str, arguments)]
     return subprocess.run(command, input=given, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def overridden(bundle: Path, output: Path, name: str, content: bytes) -> Path:
+    """A copy of the bundle in which one file of its start has another content: of two entries, the last counts."""
+    shutil.copy(bundle, output)
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(output, "a") as archive:
+        archive.writestr(name, content)
+    return output
 
 
 def rewritten(bundle: Path, output: Path, change: Callable[[str, bytes], bytes | None]) -> Path:

@@ -13,6 +13,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_runtime.errors import InputError, MissingInputError
+from benchmarks.targets.simulated import SimulatedTarget
+from edge_runtime.errors import EdgeproofError, InputError, MissingInputError
+from edge_runtime.machine import this_machine
+from edge_runtime.preprocess import Preprocessing
 from edge_runtime.signature import verify
 from edgeproof.console import Console
-from edgeproof.stages.bundling import Signing, bundle
 from edgeproof.stages.packing import choose_payload, named_payload
+from edgeproof.stages.shipping import Signing, bundle
 from edgeproof.workspace import Workspace
 from export.signing import sign, signers
+from tests.boards import Board
 from tests.bundles import RUNTIME, rewritten, start
 
 # The smallest that passed, another that passed, and one that failed.
@@ -127,22 +132,55 @@ def test_a_file_that_is_named_goes_in_with_what_is_known_of_it(workspace: Worksp
         named_payload(workspace, stranger, ["onnxruntime"])
 
 
-def test_the_file_for_a_pi4_is_small_and_says_what_it_is(workspace: Workspace) -> None:
-    done = command("-w", workspace.path, "--for", "pi4", "--runtime", RUNTIME, "--json")
+@pytest.fixture(scope="module")
+def for_pi4(bundled_workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What `edgeproof bundle --for pi4 --json` says."""
+    folder = tmp_path_factory.mktemp("pi4")
+    shutil.copytree(bundled_workspace.path, folder / "w")
+    done = command("-w", folder / "w", "--for", "pi4", "--runtime", RUNTIME, "--json")
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    assert said["bundle"] == str(workspace / "bundles/tiny-tflite-float32-pi4-bookworm.pyz")
-    assert said["machine"] == {"architecture": "aarch64", "python": [3, 11], "libc": "glibc 2.36"}
-    assert said["verdict"] == "PASS"
-    assert said["bytes"] <= (25_000_000 if RUNTIME == "tflite-runtime" else 30_000_000)
-    names = zipfile.ZipFile(said["bundle"]).namelist()
+    return dict(json.loads(done.stdout))
+
+
+def test_the_file_for_a_pi4_is_small_and_says_what_it_is(for_pi4: dict[str, Any]) -> None:
+    assert for_pi4["bundle"].endswith("w/bundles/tiny-tflite-float32-pi4-bookworm.pyz")
+    assert for_pi4["machine"] == {"architecture": "aarch64", "python": [3, 11], "libc": "glibc 2.36"}
+    assert for_pi4["verdict"] == "PASS"
+    assert for_pi4["bytes"] <= (25_000_000 if RUNTIME == "tflite-runtime" else 30_000_000)
+    names = zipfile.ZipFile(for_pi4["bundle"]).namelist()
     assert {f"site-packages/{name}" for name in ("starlette/__init__.py", "uvicorn/__init__.py", "PIL/Image.py")} <= set(names)
     libraries = {name for name in names if ".so" in name and ("aarch64" in name or "x86_64" in name)}
     assert libraries
     assert not [name for name in libraries if "x86_64" in name]
-    manifest = json.loads(zipfile.ZipFile(said["bundle"]).read(f"{_INSIDE}manifest.json"))
+    manifest = json.loads(zipfile.ZipFile(for_pi4["bundle"]).read(f"{_INSIDE}manifest.json"))
     assert (manifest["model"], manifest["golden"], manifest["runtime"]) == (MODEL, "tiny.golden.npz", RUNTIME)
     assert [row["verdict"] for row in manifest["verdict"]] == ["PASS"]
+
+
+def test_on_a_simulated_pi4_without_a_network_it_answers_as_here(
+    for_pi4: dict[str, Any], pi4: SimulatedTarget, signed: Path, signed_root: Path, picture: Path, tmp_path: Path
+) -> None:
+    alone = ["unshare", "--map-root-user", "--net"]
+    if subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("this machine lets nobody take the network away from a process (unshare)")
+    system, environment = pi4.system(), {"PATH": os.environ["PATH"], "SHIV_ROOT": str(tmp_path / "root")}
+    emulated = [*alone, "qemu-aarch64", "-cpu", pi4.board.core, "-L", str(system), f"{system}/usr/bin/python3.11", "-I", "-B", for_pi4["bundle"]]
+
+    def on_the_board(*arguments: str | Path) -> str:
+        done = subprocess.run([*emulated, *map(str, arguments)], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert on_the_board("selftest").startswith("PASS: ")
+    there, here = on_the_board("classify", "--json", picture), start(signed, "classify", "--json", picture, root=signed_root).stdout
+    assert json.loads(there)["top"][0] == pytest.approx(json.loads(here)["top"][0], abs=1e-5)
+
+
+def test_a_board_behind_ssh_is_looked_at(board: Board, workspace: Workspace, new_console: Callable[..., Console]) -> None:
+    built = bundle(workspace, new_console(), board=board.name, runtimes=[RUNTIME])
+    assert built.machine == this_machine()
+    assert built.path == workspace / "bundles/tiny-tflite-float32-127.0.0.1.pyz"
+    assert built.path.stat().st_size > 1_000_000
 
 
 @pytest.mark.parametrize(
@@ -152,15 +190,15 @@ def test_the_file_for_a_pi4_is_small_and_says_what_it_is(workspace: Workspace) -
         ({"board": "pi4", "system": "trixie-32"}, "publish no wheels for 32-bit ARM"),
         ({"board": "pi6"}, "Unknown board 'pi6'"),
         ({"board": "local", "system": "trixie"}, "--os says nothing about local"),
-        ({"board": "ssh://nobody@127.0.0.1:9"}, "Cannot look at ssh://nobody@127.0.0.1:9: .*refused"),
-        ({"board": "ssh://-oProxyCommand=x"}, "Expected ssh://user@host"),
+        ({"board": "ssh://nobody@127.0.0.1:9"}, "ssh://nobody@127.0.0.1:9 .*refused"),
+        ({"board": "ssh://-oProxyCommand=x"}, "expected ssh://host, ssh://user@host"),
         ({"board": "local", "signing_with": Signing(Path("no-such-key"), False)}, "Cannot sign with no-such-key: there is no such file"),
     ],
 )
 def test_a_mistake_is_named_and_nothing_is_written(
     options: dict[str, Any], message: str, workspace: Workspace, new_console: Callable[..., Console]
 ) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(EdgeproofError, match=message):
         bundle(workspace, new_console(), **options)
     assert not workspace.has("bundles")
 
@@ -171,14 +209,26 @@ def test_a_signature_is_required_of_a_signed_bundle_only(workspace: Workspace) -
     assert done.stderr == "error: Invalid value: --require-signature only mean something with --sign\n"
 
 
-def test_an_unproved_model_is_bundled_loudly_and_never_with_a_required_signature(workspace: Workspace, key: Path, tmp_path: Path) -> None:
-    named = ["-w", workspace.path, "--for", "local", "--runtime", RUNTIME, "--model", workspace / f"artifacts/{FAILED}"]
-    refused = command(*named, "--sign", key, "--require-signature")
-    assert refused.returncode == 2
-    assert f"{FAILED} is FAIL on {RUNTIME}: a bundle with --require-signature would never run it" in refused.stderr
-    done = command(*named, "--out", tmp_path / "x.pyz")
-    assert done.returncode == 0
-    assert f"WARNING: {FAILED} is FAIL on {RUNTIME}. It goes into the bundle because --model names it." in done.stderr
+def test_what_failed_is_never_bundled_with_a_required_signature(workspace: Workspace, key: Path, new_console: Callable[..., Console]) -> None:
+    with pytest.raises(InputError, match=f"{FAILED} is FAIL on {RUNTIME}: a bundle with --require-signature would never run it"):
+        bundle(workspace, new_console(), board="pi4", runtimes=[RUNTIME], model=workspace / f"artifacts/{FAILED}", signing_with=Signing(key, True))
+
+
+def test_an_unproved_model_is_bundled_loudly_and_runs_as_its_workspace_says(workspace: Workspace, picture: Path, tmp_path: Path) -> None:
+    content = (workspace / f"artifacts/{MODEL}").read_bytes()
+    bare = content[: content.index(b"PK\x03\x04")]
+    model = workspace.write_bytes("artifacts/stranger.tflite", bare)
+    assume = {"class_names": ["x", "y", "z"], "preprocessing": asdict(Preprocessing(8, 8, 1)), "output": "logits"}
+    facts = {"format": "tflite", "source": "baseline", "sha256": hashlib.sha256(bare).hexdigest(), "runtimes": [RUNTIME], "bytes": len(bare)}
+    workspace.write_json("artifacts/manifest.json", {"artifacts": {model.name: {**facts, "assume": assume}}})
+    done = command("-w", workspace.path, "--for", "local", "--runtime", RUNTIME, "--model", model, "--out", tmp_path / "x.pyz")
+    assert done.returncode == 0, done.stderr
+    assert f"WARNING: stranger.tflite is not judged on {RUNTIME}. It goes into the bundle because --model names it." in done.stderr
+    classified = start(tmp_path / "x.pyz", "classify", "--json", picture, root=tmp_path / "root")
+    assert json.loads(classified.stdout)["top"][0]["label"] in "xyz"
+    tested = start(tmp_path / "x.pyz", "selftest", root=tmp_path / "root")
+    assert (tested.returncode, tested.stdout) == (2, "")
+    assert "none came along, as edgeproof did not export this model" in tested.stderr
 
 
 def test_ctrl_c_leaves_nothing(workspace: Workspace, tmp_path: Path) -> None:

@@ -17,12 +17,13 @@ import pytest
 
 from edge_runtime.errors import InputError
 from edge_runtime.machine import Machine, this_machine
+from edge_runtime.worker import run_in_subprocess
 from edgeproof.cache import cache_folder
 from edgeproof.console import Console
 from edgeproof.stages.bundling import supply
 from export.bundle import build_bundle
 from export.platforms import TESTED
-from tests.bundles import RUNTIME, rewritten, start
+from tests.bundles import RUNTIME, overridden, start
 
 PI4 = Machine("aarch64", (3, 11), "glibc 2.36")
 PYENV = Path.home() / ".pyenv/versions"
@@ -46,8 +47,6 @@ def test_it_runs_a_job_with_nothing_but_a_bare_python(bundle_here: Path, root: P
 def test_it_computes_what_the_runtime_here_computes(
     bundle_here: Path, root: Path, tiny_artifacts: dict[str, Path], tiny_images: np.ndarray, tmp_path: Path
 ) -> None:
-    from edge_runtime.worker import run_in_subprocess
-
     np.save(tmp_path / "images.npy", tiny_images)
     job = {"job": "predict", "model": str(tiny_artifacts["tflite-int8"]), "images": str(tmp_path / "images.npy")}
     run_in_subprocess({**job, "outputs": str(tmp_path / "here.npy")}, RUNTIME)
@@ -102,6 +101,24 @@ def test_a_damaged_wheel_is_named(tmp_path: Path, bundle_here: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["wheels"]
 
 
+@pytest.mark.parametrize("version", ["3.12.1", "3.13.0"])
+def test_a_newer_python_gets_a_bundle_of_its_own_that_answers_alike(
+    version: str, tiny_artifacts: dict[str, Path], tiny_images: np.ndarray, tmp_path: Path
+) -> None:
+    python = PYENV / version / "bin/python"
+    if not python.exists():
+        pytest.skip(f"no Python {version} here")
+    major, minor, _ = map(int, version.split("."))
+    machine, runtime = this_machine()._replace(python=(major, minor)), "ai-edge-litert"
+    bundle = build_bundle(machine, {runtime: TESTED[runtime]}, tmp_path / "newer.pyz", cache=cache_folder())
+    np.save(tmp_path / "images.npy", tiny_images)
+    job = {"job": "predict", "model": str(tiny_artifacts["tflite-int8"]), "images": str(tmp_path / "images.npy"), "runtime": runtime}
+    done = start(bundle, "job", root=tmp_path, given=json.dumps({**job, "outputs": str(tmp_path / "newer.npy")}), python=str(python))
+    assert done.returncode == 0, done.stderr
+    run_in_subprocess({**job, "outputs": str(tmp_path / "here.npy")}, runtime)
+    np.testing.assert_array_equal(np.load(tmp_path / "newer.npy"), np.load(tmp_path / "here.npy"))
+
+
 @pytest.mark.parametrize("version", ["3.7.16", "3.9.18", "3.12.1", "3.13.0"])
 def test_another_python_hears_which_bundle_to_build(version: str, bundle_here: Path, root: Path) -> None:
     python = PYENV / version / "bin/python"
@@ -117,7 +134,7 @@ def test_another_python_hears_which_bundle_to_build(version: str, bundle_here: P
 
 def test_another_processor_hears_it_before_anything_is_unpacked(bundle_here: Path, tmp_path: Path) -> None:
     wanted = json.dumps({"architecture": "aarch64", "python": [3, 11], "glibc": [2, 34]}).encode()
-    foreign = rewritten(bundle_here, tmp_path / "foreign.pyz", lambda name, content: wanted if name == "machine.json" else content)
+    foreign = overridden(bundle_here, tmp_path / "foreign.pyz", "machine.json", wanted)
     done = start(foreign, "job", root=tmp_path / "root")
     assert done.returncode == 2
     assert done.stderr.startswith("error: This bundle is for aarch64, Python 3.11, glibc 2.34 or newer; here is x86_64, ")
@@ -126,7 +143,7 @@ def test_another_processor_hears_it_before_anything_is_unpacked(bundle_here: Pat
 
 def test_an_older_c_library_hears_it(bundle_here: Path, tmp_path: Path) -> None:
     here = {**this_machine()._asdict(), "glibc": [2, 99]}
-    newer = rewritten(bundle_here, tmp_path / "newer.pyz", lambda name, content: json.dumps(here).encode() if name == "machine.json" else content)
+    newer = overridden(bundle_here, tmp_path / "newer.pyz", "machine.json", json.dumps(here).encode())
     done = start(newer, "job", root=tmp_path / "root")
     assert done.returncode == 2
     assert "glibc 2.99 or newer; here is" in done.stderr

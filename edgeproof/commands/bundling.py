@@ -10,7 +10,7 @@ import typer
 from edgeproof.options import DEFAULT_WORKSPACE, JsonOption, VerboseOption, WorkspaceOption, open_workspace, refuse_without
 
 if TYPE_CHECKING:
-    from edgeproof.stages.bundling import Bundle
+    from edgeproof.stages.shipping import Bundle
 
 
 def bundle(
@@ -33,12 +33,12 @@ def bundle(
     verbose: VerboseOption = False,
 ) -> int:
     """Make one executable file for a board, with the model, its runtime and all they need. The board needs only Python."""
-    from edgeproof.stages import bundling
+    from edgeproof.stages import shipping
 
     refuse_without("--sign", sign is not None, **{"require-signature": require_signature})
     place, console = open_workspace(workspace, as_json, verbose)
-    signing_with = bundling.Signing(sign, require_signature) if sign else None
-    built = bundling.bundle(
+    signing_with = shipping.Signing(sign, require_signature) if sign else None
+    built = shipping.bundle(
         place, console, board=board, system=system, runtimes=runtime or (), model=model, output=out, signing_with=signing_with
     )  # fmt: skip
     console.give(_fields(built))
