@@ -95,11 +95,11 @@ def _count_together(group: Sequence[Counted], images_file: Path, blocks_file: Pa
     job = {"job": "count", **models, "images": str(images_file), "runs": RUNS, "threads": 1}
     try:
         answers = target.count(job, group[0].runtime, blocks_file, tell)["models"]
-    except RuntimeProblem as error:
+        windows = read_windows(blocks_file)
+    except (RuntimeProblem, ValueError) as error:  # ValueError: a disk that was full
         for one in group:
             one.reason = str(error)
         return
-    windows = read_windows(blocks_file)
     for one, answer in zip(group, answers, strict=True):
         one.reason = answer.pop("reason")
         one.windows = {scope: windows[number] for scope, number in answer.pop("windows", {}).items()}

@@ -48,7 +48,10 @@ MixedMarginOption = Annotated[float | None, typer.Option("--max-drop", metavar="
 RejudgeOption = Annotated[bool, typer.Option("--rejudge", help="Judge the saved outputs again, without inference.")]
 FreezeOption = Annotated[Path | None, typer.Option("--freeze", metavar="FILE.npz", help="Also write the baseline, without its images, for a CI run.")]
 RuntimeOption = Annotated[list[str] | None, typer.Option("--runtime", help="Only this runtime (may be repeated).")]
-KernelsOption = Annotated[list[str] | None, typer.Option("--kernels", help="Only default, builtin or reference kernels (may be repeated).")]
+KernelsOption = Annotated[
+    list[str] | None,
+    typer.Option("--kernels", help="Only default, builtin or reference kernels (may be repeated). Else all, and on simulated boards default."),
+]
 TargetOption = Annotated[
     list[str],
     typer.Option("--on", metavar="TARGET", help="Where to run: local, sim-pi3, sim-zero2, sim-pi4, sim-pi5, ssh://user@host:port (may be repeated)."),

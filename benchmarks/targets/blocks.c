@@ -112,6 +112,8 @@ static void write_window(uint32_t name)
         if (pair[1])
             put(pair, 16);
     }
+    if (fflush(out)) /* who waits for the guest's answer reads the file at once */
+        fail("cannot write");
 }
 
 static void called(qemu_plugin_id_t id, unsigned int vcpu, int64_t number, uint64_t file, uint64_t offset, uint64_t whence, uint64_t a4,
