@@ -24,6 +24,7 @@ SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbi
 RUNTIME = "tflite-runtime"
 PROGRAMS = ("sh", "env", "cat", "mkdir", "mv", "ln", "sleep")  # what a target may use, and the tests
 PLACES = ("run", "home/.cache", "home")  # on its disk: where a folder of ours may be
+SESSION = ("sshd: ", "sshd-session: ")  # how the process of a connection calls itself; the second since OpenSSH 9.8
 _CONFIG = """
 Port {port}
 ListenAddress 127.0.0.1
@@ -86,7 +87,7 @@ class Board:
         for process in _descendants(self.process.pid):
             with contextlib.suppress(OSError):  # it has just ended
                 parent = _parent(process)
-                if not _command(process).startswith("sshd: ") and _command(parent).startswith("sshd: "):
+                if not _command(process).startswith(SESSION) and _command(parent).startswith(SESSION):
                     found.append((parent, _command(process)))
         return found
 

@@ -18,6 +18,7 @@ from edge_runtime.private_folder import SILENCE_SECONDS
 # The program comes as the first line, so that no shell of the user's has to understand it.
 _READ_PROGRAM = 'python3 -c "import json,sys;exec(json.loads(sys.stdin.readline()))"'
 _BEAT_SECONDS = SILENCE_SECONDS / 4
+_BEAT_WAIT_SECONDS = 5.0
 _REMOVAL_SECONDS = 20.0
 
 
@@ -67,7 +68,7 @@ class BoardFolder:
     def close(self) -> bool:
         """Let the board remove the folder; whether it said that it did."""
         self._closing.set()
-        said = b""
+        said, held = b"", self._turn.acquire(timeout=_BEAT_WAIT_SECONDS)  # a beat must not read what is for us
         try:
             said, _ = self._process.communicate(timeout=_REMOVAL_SECONDS)
         except subprocess.TimeoutExpired:
@@ -75,6 +76,9 @@ class BoardFolder:
             self._process.communicate()
         except (BrokenPipeError, ValueError):  # the connection is gone already, or this was called before
             self._process.wait()
+        finally:
+            if held:
+                self._turn.release()
         self._stderr.close()
         return b'"removed": true' in said
 

@@ -14,13 +14,12 @@ from benchmarks.targets.ssh import SshTarget
 from edge_runtime.errors import EdgeproofError
 from edgeproof.cache import cache_folder
 from edgeproof.console import Console
+from edgeproof.stages.bundling import supply
 from edgeproof.workspace import Workspace
 
 
 def open_targets(names: Iterable[str], console: Console) -> list[Target]:
     """The targets of these names; InputError for a name that is none. Boards among them have still to be visited."""
-    from edgeproof.stages.bundling import supply  # which chooses what ships by what was measured, and so needs the places
-
     bundles = supply(console)
     return [find_target(name, bundles, cache_folder()) for name in dict.fromkeys(names)]
 
