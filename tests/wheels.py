@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-_CACHE = Path(os.environ.get("EDGEPROOF_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgeproof")
+CACHE = Path(os.environ.get("EDGEPROOFCACHE") or Path(os.environ.get("XDGCACHE_HOME") or Path.home() / ".cache") / "edgeproof")
 
 
 def unpacked_wheel(requirement: str, *platforms: str, python: str = "3.11") -> Path:
@@ -20,7 +20,7 @@ def unpacked_wheel(requirement: str, *platforms: str, python: str = "3.11") -> P
     options = [f"--platform={platform}" for platform in platforms]
     options += ["--implementation=cp", f"--python-version={python}"] if platforms else []
     name = hashlib.sha256(" ".join([requirement, *options, sys.version]).encode()).hexdigest()
-    folder = _CACHE / "test-wheels" / name
+    folder = CACHE / "test-wheels" / name
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as new:
