@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from edge_runtime.errors import EdgeproofError
+from edge_runtime.errors import EdgeproofError, first_line
 
 Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"
 
@@ -29,8 +29,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EdgeproofError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except ImportError as error:  # numpy is not here, or is for another machine; an interpreter's failure has its own sentence
+        print(f"error: {_cause(error)}. `doctor` says what works here.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _cause(error: ImportError) -> str:
+    from edge_runtime.foreign import foreign_library
+
+    name = (error.name or "numpy").split(".")[0]
+    return f"{name} does not import: {foreign_library(name) or first_line(error)}"
 
 
 def _parser(first: Sequence[str]) -> argparse.ArgumentParser:

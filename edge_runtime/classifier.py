@@ -101,7 +101,7 @@ class Classifier:
     def _takes_batches(self, two: np.ndarray) -> bool:
         """Decided once, by trying: an open batch at a model's ends says nothing of a size baked into its middle, or of mixed-up answers."""
         if self._batches is None:
-            alone = np.concatenate([self._run(two[:1]), self._run(two[1:])])
+            alone = np.concatenate([self._run(two[:1]), self._run(two[1:])]).astype(np.float64)
             try:
                 together = self._run(two)
                 self._batches = np.allclose(together, alone, rtol=1e-3, atol=1e-3 * float(np.ptp(alone)))

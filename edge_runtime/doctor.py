@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_runtime.errors import EdgeproofError
+from edge_runtime.foreign import foreign_library
 from edge_runtime.machine import this_machine
 from edge_runtime.processes import local_environment, of_signal
 from edge_runtime.processor import Processor, narrow_userland, this_processor
@@ -52,7 +53,7 @@ class Examination:
 def examine(model: Path | None = None, sha256: str | None = None) -> Examination:
     """Look at this machine; with a model, every interpreter that opens its kind of file runs it once. InputError when it is no model."""
     machine = this_machine()
-    numpy = _library("numpy", "numpy", "every interpreter needs it")
+    numpy = _library("numpy", "numpy", "every interpreter needs it: pip install numpy")
     pillow = _library("Pillow", "PIL", "only pictures need it: pip install 'edgeproof[image]', or give uint8 pixels as .npy")
     return Examination(
         platform.python_version(),
@@ -76,6 +77,9 @@ def _library(name: str, module: str, needed: str) -> Tried:
         return Tried(name, True, done.stdout.strip())
     if done.returncode < 0:
         return Tried(name, False, f"ended by {of_signal(-done.returncode)} ({needed})")
+    foreign = foreign_library(module)
+    if foreign:
+        return Tried(name, False, f"{foreign} ({needed})")
     return Tried(name, False, f"{done.stderr.strip().splitlines()[-1].rstrip('.')} ({needed})")
 
 

@@ -83,6 +83,27 @@ def test_a_worker_that_crashes_is_one_sentence_and_leaves_no_process(end: signal
     assert worker._process.returncode == -end
 
 
+def test_instructions_that_the_processor_lacks_are_named() -> None:
+    command = (sys.executable, "-c", "import os, signal, sys; print('loading', file=sys.stderr); os.kill(os.getpid(), signal.SIGILL)")
+    said = r"was ended by SIGILL: this wheel needs instructions that this processor lacks: use another .* \(its last words: loading\)\.$"
+    with pytest.raises(RuntimeProblem, match=said), Worker({"job": "doctor", "runtime": "onnxruntime"}, command) as worker:
+        worker.result()
+
+
+def test_a_worker_finds_this_edge_runtime_wherever_it_lies(tmp_path: Path) -> None:
+    """As in a bundle, whose folder is on the search path of one process only."""
+    link = tmp_path / "unpacked"
+    link.mkdir()
+    (link / "edge_runtime").symlink_to(Path(__file__).parent.parent / "edge_runtime")
+    program = f"import sys; sys.path.insert(0, {str(link)!r}); from edge_runtime.worker import run_in_subprocess; "
+    program += "print(run_in_subprocess({'job': 'doctor'}, 'onnxruntime')['runtime'])"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    path = os.pathsep.join(entry for entry in sys.path if entry.endswith("site-packages"))
+    bare = [sys.executable, "-P", "-S", "-c", f"import sys; sys.path[:0] = {path.split(os.pathsep)!r}; {program}"]
+    done = subprocess.run(bare, env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == "onnxruntime", done.stderr
+
+
 def test_an_error_in_the_parent_ends_the_worker_at_once(tiny_artifacts: dict[str, Path], images_file: Path) -> None:
     worker = Worker(timing_job(tiny_artifacts["onnx-int8"], images_file))
     with pytest.raises(KeyboardInterrupt), worker:
