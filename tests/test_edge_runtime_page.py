@@ -85,15 +85,8 @@ def test_drawn_digits_are_recognized(browser: Browser) -> None:
 
 
 def test_the_answer_is_there_while_one_draws(browser: Browser) -> None:
-    touch = browser.run("navigator.maxTouchPoints") > 0
     points = browser.points_on("#paper", DRAWN["1"][0])
-    for number, (x, y) in enumerate(points):  # pressed, and never lifted
-        if touch:
-            browser.call("Input.dispatchTouchEvent", type="touchMove" if number else "touchStart", touchPoints=[{"x": x, "y": y}])
-        else:
-            browser.call(
-                "Input.dispatchMouseEvent", type="mouseMoved" if number else "mousePressed", x=x, y=y, button="left", buttons=1, clickCount=1
-            )
+    (browser.swipe if browser.run("navigator.maxTouchPoints") > 0 else browser.drag)(points, lift=False)
     browser.until(lambda: browser.run("!asking && !changed") and browser.text("#answer") != "–", "an answer")
     assert browser.text("#answer") == "1"
 
