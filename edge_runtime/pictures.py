@@ -25,9 +25,12 @@ _FOREIGN_FORMATS = ("PNG", "JPEG")
 
 def read_steps(path: Path, contract: Preprocessing) -> list[Step]:
     """One picture file (PNG, JPEG, BMP, or NPY holding uint8 pixels) to steps, the last of uint8 [H, W, C]; InputError when it cannot be read."""
+    array = path.suffix.lower() == ".npy"
+    if not array:
+        _need_pillow(str(path))
     try:
         with path.open("rb") as file:
-            return decode_steps(file, str(path), contract, array=path.suffix.lower() == ".npy")
+            return decode_steps(file, str(path), contract, array=array)
     except FileNotFoundError:
         raise InputError(f"No such image: {path}.") from None
     except OSError as error:
@@ -40,10 +43,9 @@ def decode_steps(file: IO[bytes], name: str, contract: Preprocessing, *, array: 
     if array:
         pixels = _read_array(file, name, contract)
         return [Step("array", f"{_size(pixels)}, taken as it is", pixels)]
-    try:
-        from PIL import Image, UnidentifiedImageError  # only pictures need Pillow
-    except ModuleNotFoundError:
-        raise InputError(f"Reading {name} needs Pillow: pip install 'edgeproof[image]', or give uint8 pixels as .npy.") from None
+    _need_pillow(name)
+    from PIL import Image, UnidentifiedImageError
+
     try:
         with Image.open(file, formats=_FOREIGN_FORMATS if foreign else None) as picture:
             if foreign and max(picture.size) > MAX_SIDE:
@@ -53,6 +55,13 @@ def decode_steps(file: IO[bytes], name: str, contract: Preprocessing, *, array: 
         raise InputError(f"Cannot read {name} as a picture (its bytes are none): give a PNG, JPEG, BMP or NPY file.") from None
     except (Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise InputError(f"Cannot read {name} as a picture ({first_line(error)}): give a PNG, JPEG, BMP or NPY file.") from None
+
+
+def _need_pillow(name: str) -> None:
+    try:
+        import PIL  # noqa: F401 - only pictures need it
+    except ModuleNotFoundError:
+        raise InputError(f"Reading {name} needs Pillow: pip install 'edgeproof[image]', or give uint8 pixels as .npy.") from None
 
 
 class TooLargeError(InputError):
