@@ -56,7 +56,7 @@ def browser(request: pytest.FixtureRequest, digits_server: Server, tmp_path: Pat
         opened.until(lambda: opened.run("document.querySelectorAll('#bars li').length") == 10, "ten bars")
         yield opened
         assert opened.complaints() == []
-        assert {address for address in opened.requests() if not address.startswith(("data:", "blob:", digits_server.address))} == set()
+        assert {address for address in opened.requests() if not address.startswith(("data:", digits_server.address))} == set()
 
 
 def draw(browser: Browser, digit: str) -> None:
