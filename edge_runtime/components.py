@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge_runtime.ink import boxes
+
 GRID = 100  # longest side of the grid on which parts are told apart: gaps of a pixel of it do not part
 SPECK = 0.03  # a part with less than this share of the largest one's ink is dirt
-INSIDE = 0.05  # parts at the border are left out when those inside hold at least this share of all ink
+INSIDE = 0.08  # parts at the border are left out when one inside is at least so long, of the picture's longest side
+_LOOKED_AT = 20  # parts inside, the heaviest: dust is light
 
 
 def main_components(seen: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -19,15 +22,20 @@ def main_components(seen: np.ndarray, weight: np.ndarray) -> np.ndarray:
     labels = label(coarse)
     mass = np.bincount(labels.ravel(), ink.ravel(), minlength=2)
     mass[0] = 0
-    kept = mass >= SPECK * mass.max()
-    border = np.zeros_like(kept)
-    border[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = True
-    inside = kept & ~border
-    if mass[inside].sum() >= INSIDE * mass.sum():
-        kept = inside & (mass >= SPECK * mass[inside].max(initial=0))
-    kept[0] = False
+    kept = mass > 0
+    kept[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = False
+    heaviest = np.flatnonzero(kept)[np.argsort(-mass[kept])][:_LOOKED_AT]
+    if _longest(labels, heaviest) < INSIDE * max(labels.shape):
+        kept = mass > 0
+    kept &= mass >= SPECK * mass[kept].max(initial=0)
     fine = np.kron(_around(kept[labels]).any(axis=0), np.ones((cell, cell), bool))
     return np.asarray(fine[: seen.shape[0], : seen.shape[1]])
+
+
+def _longest(labels: np.ndarray, parts: np.ndarray) -> int:
+    """The longest side of the boxes around some parts of int [H, W]; 0 for none."""
+    top, bottom, left, right = boxes(labels == parts[:, np.newaxis, np.newaxis]).T
+    return int(np.maximum(bottom - top, right - left).max(initial=0))
 
 
 def _cells(pixels: np.ndarray, cell: int) -> np.ndarray:

@@ -158,24 +158,15 @@ def ink_amount(darkness: np.ndarray, threshold: float) -> np.ndarray:
 
 def _place(amount: np.ndarray, sure: np.ndarray, ink: Ink, shape: tuple[int, int, int]) -> tuple[np.ndarray, str]:
     """Ink float [H, W], and where it is sure, to the model's uint8 [H, W, 1], and what was done in words."""
-    from PIL import Image, ImageFilter
+    from PIL import Image
 
-    top, bottom, left, right = (int(edge) for edge in boxes(sure[np.newaxis])[0])
     height, width, _ = shape
-    side = min(height, width)
-    scale = ink.extent * side / max(bottom - top, right - left)
-    picture = Image.fromarray(np.asarray(255 * amount, np.uint8))
-    wider = _lacking(amount[top:bottom, left:right], ink.stroke * side / scale)
-    if wider:
-        picture = picture.filter(ImageFilter.MaxFilter(2 * wider + 1))
-        top, bottom, left, right = (
-            max(0, top - wider),
-            min(amount.shape[0], bottom + wider),
-            max(0, left - wider),
-            min(amount.shape[1], right + wider),
-        )
-        scale = ink.extent * side / max(bottom - top, right - left)
+    wider = _lacking(amount, ink.stroke / ink.extent * _box(sure)[1])
+    amount, sure = (_extreme(_extreme(part, 2 * wider, np.maximum).T, 2 * wider, np.maximum).T for part in (amount, sure))
+    (top, bottom, left, right), longest = _box(sure)
+    scale = ink.extent * min(height, width) / longest
     size = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
+    picture = Image.fromarray(np.asarray(255 * amount, np.uint8))
     box = np.asarray(picture.resize(size, Image.Resampling.BILINEAR, box=(left, top, right, bottom)), np.float32)
     down, across = mass_centres(box[np.newaxis])[0]
     row = int(np.clip(round(ink.centre[0] * height - down), 0, height - size[1]))
@@ -185,6 +176,12 @@ def _place(amount: np.ndarray, sure: np.ndarray, ink: Ink, shape: tuple[int, int
     widened = f", widened by {2 * wider} px" if wider else ""
     about = f"{'light' if ink.light else 'dark'} ink as in training: {size[0]}×{size[1]}{widened}, by its centre of mass"
     return (placed if ink.light else 255 - placed)[..., np.newaxis], about
+
+
+def _box(sure: np.ndarray) -> tuple[tuple[int, ...], int]:
+    """(top, bottom, left, right) around what is True in [H, W], and its longest side."""
+    top, bottom, left, right = (int(edge) for edge in boxes(sure[np.newaxis])[0])
+    return (top, bottom, left, right), max(bottom - top, right - left)
 
 
 def _lacking(amount: np.ndarray, stroke: float) -> int:

@@ -25,9 +25,12 @@ _FOREIGN_FORMATS = ("PNG", "JPEG")
 
 def read_steps(path: Path, contract: Preprocessing) -> list[Step]:
     """One picture file (PNG, JPEG, BMP, or NPY holding uint8 pixels) to steps, the last of uint8 [H, W, C]; InputError when it cannot be read."""
+    array = path.suffix.lower() == ".npy"
+    if not array:
+        _need_pillow(str(path))
     try:
         with path.open("rb") as file:
-            return decode_steps(file, str(path), contract, array=path.suffix.lower() == ".npy")
+            return decode_steps(file, str(path), contract, array=array)
     except FileNotFoundError:
         raise InputError(f"No such image: {path}.") from None
     except OSError as error:
@@ -40,17 +43,25 @@ def decode_steps(file: IO[bytes], name: str, contract: Preprocessing, *, array: 
     if array:
         pixels = _read_array(file, name, contract)
         return [Step("array", f"{_size(pixels)}, taken as it is", pixels)]
-    try:
-        from PIL import Image, UnidentifiedImageError  # only pictures need Pillow
-    except ModuleNotFoundError:
-        raise InputError(f"Reading {name} needs Pillow: pip install 'edgeproof[image]', or give uint8 pixels as .npy.") from None
+    _need_pillow(name)
+    from PIL import Image, UnidentifiedImageError
+
     try:
         with Image.open(file, formats=_FOREIGN_FORMATS if foreign else None) as picture:
             if foreign and max(picture.size) > MAX_SIDE:
                 raise TooLargeError(f"The picture is {picture.width}×{picture.height}: at most {MAX_SIDE}×{MAX_SIDE} pixels are taken.")
             return picture_steps(picture, contract)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+    except UnidentifiedImageError:
+        raise InputError(f"Cannot read {name} as a picture (its bytes are none): give a PNG, JPEG, BMP or NPY file.") from None
+    except (Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise InputError(f"Cannot read {name} as a picture ({first_line(error)}): give a PNG, JPEG, BMP or NPY file.") from None
+
+
+def _need_pillow(name: str) -> None:
+    try:
+        import PIL  # noqa: F401 - only pictures need it
+    except ModuleNotFoundError:
+        raise InputError(f"Reading {name} needs Pillow: pip install 'edgeproof[image]', or give uint8 pixels as .npy.") from None
 
 
 class TooLargeError(InputError):
@@ -68,9 +79,7 @@ def picture_steps(picture: Image, contract: Preprocessing) -> list[Step]:
     if contract.ink is None:
         resized = _coloured(upright, contract).resize((contract.width, contract.height), Image.Resampling.BILINEAR)
         return [Step("upright", given, np.asarray(upright)), _contract_step("resize", "stretched to the model's size", resized, contract)]
-    side = working_side(contract.shape)
-    if max(upright.size) > side:
-        upright.thumbnail((side, side), Image.Resampling.BILINEAR)
+    _shrink(upright, contract)
     return [Step("upright", given, np.asarray(upright)), *ink_steps(upright, contract.ink, contract.shape)]
 
 
@@ -87,9 +96,8 @@ def _upright(picture: Image, contract: Preprocessing) -> Image:
     """As the camera was held, in grey or RGB."""
     from PIL import Image, ImageOps
 
-    if contract.ink and picture.format == "JPEG":
-        side = 2 * working_side(contract.shape)
-        picture.draft(None, (side, side))  # a JPEG can be decoded at a half, a quarter or an eighth
+    if contract.ink and picture.mode in ("L", "RGB", "RGBA"):
+        _shrink(picture, contract)  # before it is copied: it may be large
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I"):  # 16-bit grey: Pillow would clip it at 255; take the high byte, as it does of 16-bit colour
         picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
@@ -97,6 +105,14 @@ def _upright(picture: Image, contract: Preprocessing) -> Image:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
+
+
+def _shrink(picture: Image, contract: Preprocessing) -> None:
+    """In place, to what is needed to find ink; smaller pictures stay. (Of a JPEG, Pillow then decodes a half, a quarter or an eighth.)"""
+    from PIL import Image
+
+    side = working_side(contract.shape)
+    picture.thumbnail((side, side), Image.Resampling.BILINEAR)
 
 
 def _size(pixels: np.ndarray) -> str:

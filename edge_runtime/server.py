@@ -37,14 +37,24 @@ def serve(classifier: Classifier, contract: Preprocessing, name: str, host: str,
         timeout_graceful_shutdown=0,
     )
     address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
-    print(f"{name} on {classifier.model.runtime} {classifier.model.runtime_version}: {address} (Ctrl-C ends it)", flush=True)
-    if not is_loopback(listener.getsockname()[0]):
-        print("Everybody who reaches this machine on the network can use it: there is no password.", flush=True)
-    uvicorn.Server(config).run(sockets=[listener])
+    open_to_all = not ipaddress.ip_address(listener.getsockname()[0].split("%")[0]).is_loopback
+
+    class Announced(uvicorn.Server):
+        """Says where it is once it answers, and Ctrl-C is its own."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            print(f"{name} on {classifier.model.runtime} {classifier.model.runtime_version}: {address} (Ctrl-C ends it)", flush=True)
+            if open_to_all:
+                print("Everybody who reaches this machine on the network can use it: there is no password.", flush=True)
+
+    Announced(config).run(sockets=[listener])
 
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; InputError when it cannot be had."""
+    if not 0 <= port < 1 << 16:  # the system's own resolver would take the lower 16 bits
+        raise InputError(f"There is no port {port}: choose a --port from 1 to 65535, or 0 for any that is free.")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
@@ -62,7 +72,3 @@ def listen(host: str, port: int) -> socket.socket:
 
 def _cause(error: OSError | OverflowError) -> str:
     return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)).lower()
-
-
-def is_loopback(address: str) -> bool:
-    return ipaddress.ip_address(address.split("%")[0]).is_loopback

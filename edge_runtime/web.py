@@ -36,8 +36,17 @@ DRAINED = 16 * MAX_BODY  # of a body that is too large, so much is read and thro
 BODY_SECONDS = 5.0
 QUEUE_LENGTH = 32
 RETRY_SECONDS = 1  # what a client is told that found the queue full
-_NOTHING_FOREIGN = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; connect-src 'self'; " + (
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_NOTHING_FOREIGN = "; ".join(  # what the page may load and ask: the server it comes from, and nobody else
+    (
+        "default-src 'none'",
+        "script-src 'unsafe-inline'",
+        "style-src 'unsafe-inline'",
+        "img-src data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
 )
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 

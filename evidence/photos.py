@@ -17,7 +17,7 @@ from evidence.findings import Finding, Places
 from evidence.phone import PERTURBATIONS, photograph
 from train.ink import measure_ink
 
-PHOTOS = 300
+PHOTOS = 200  # of each set of perturbations
 SHARE = 0.97
 CASES: dict[str, tuple[str, ...]] = {"ink on paper": (), **{name: (name,) for name in PERTURBATIONS}, "all at once": PERTURBATIONS}
 

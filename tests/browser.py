@@ -104,17 +104,19 @@ class Browser:
         )
         return [(box[0] + x * box[2], box[1] + y * box[3]) for x, y in points]
 
-    def drag(self, points: Sequence[Point]) -> None:
+    def drag(self, points: Sequence[Point], lift: bool = True) -> None:
         """With the mouse's left button."""
         for number, (x, y) in enumerate(points):
             self.call("Input.dispatchMouseEvent", type="mouseMoved" if number else "mousePressed", x=x, y=y, button="left", buttons=1, clickCount=1)
-        self.call("Input.dispatchMouseEvent", type="mouseReleased", x=points[-1][0], y=points[-1][1], button="left", clickCount=1)
+        if lift:
+            self.call("Input.dispatchMouseEvent", type="mouseReleased", x=points[-1][0], y=points[-1][1], button="left", clickCount=1)
 
-    def swipe(self, points: Sequence[Point]) -> None:
+    def swipe(self, points: Sequence[Point], lift: bool = True) -> None:
         """With a finger."""
         for number, (x, y) in enumerate(points):
             self.call("Input.dispatchTouchEvent", type="touchMove" if number else "touchStart", touchPoints=[{"x": x, "y": y}])
-        self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+        if lift:
+            self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
 
     def press(self, key: str, text: str = "") -> None:
         code = {"Tab": 9, "Enter": 13, " ": 32, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}.get(key, 0)

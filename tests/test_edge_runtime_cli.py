@@ -95,8 +95,8 @@ def test_bad_usage_is_exit_code_2_and_says_what_is_missing(folder: Path) -> None
 def test_help_lists_the_commands_and_their_options(folder: Path) -> None:
     top, classify = edge_runtime(folder, "--help"), edge_runtime(folder, "classify", "--help")
     assert (top.returncode, classify.returncode) == (0, 0)
-    assert all(command in top.stdout for command in ("classify", "selftest", "bench", "doctor", "job"))
-    assert all(option in classify.stdout for option in ("--model", "--runtime", "--threads", "--top", "--json"))
+    assert all(command in top.stdout for command in ("classify", "selftest", "bench", "doctor", "serve", "job"))
+    assert all(option in classify.stdout for option in ("--model", "--runtime", "--threads", "--top", "--json", "--explain", "--photo"))
 
 
 def test_selftest_exits_0_on_the_golden_answers_and_1_on_others(
@@ -219,3 +219,22 @@ def test_classifying_a_picture_takes_no_more_memory_than_a_small_board_has(folde
     answer, kilobytes = done.stdout.splitlines()
     assert answer.startswith("photo.png: ")
     assert int(kilobytes) * 1024 <= 80e6
+
+
+def test_explain_draws_the_steps_that_json_names(folder: Path, tiny_artifacts: dict[str, Path]) -> None:
+    Image.open(folder / "photo.png").resize((60, 80)).save(folder / "large.png")
+    done = edge_runtime(folder, "classify", "large.png", "--model", tiny_artifacts["tflite-int8"], "--explain", "steps.png", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [step["step"] for step in json.loads(done.stdout)["steps"]] == ["upright", "resize"]
+    with Image.open(folder / "steps.png") as drawn:
+        assert drawn.format == "PNG"
+        assert drawn.width > 2 * 240
+    written = edge_runtime(folder, "classify", "large.png", "--model", tiny_artifacts["tflite-int8"], "--photo", "dark-ink", "--json")
+    assert [step["step"] for step in json.loads(written.stdout)["steps"]][-1] == "fit"
+
+
+def test_explain_that_cannot_be_drawn_is_one_line(folder: Path, tiny_artifacts: dict[str, Path]) -> None:
+    model = ("--model", tiny_artifacts["tflite-int8"])
+    assert "one picture" in one_line_error(edge_runtime(folder, "classify", "photo.png", "photo.npy", *model, "--explain", "steps.png"))
+    assert "Cannot write none/steps.png" in one_line_error(edge_runtime(folder, "classify", "photo.png", *model, "--explain", "none/steps.png"))
+    assert "Did you mean" in one_line_error(edge_runtime(folder, "classify", "photo.png", *model, "--photo", "lightink"))
