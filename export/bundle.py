@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.resources
 import json
 import os
+import secrets
 import tempfile
 import time
 import zipfile
@@ -114,13 +115,12 @@ def _whole(path: Path) -> Iterator[Path]:
     """A file beside `path` that takes its place when all went well, and is gone otherwise."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        os.close(handle)
+        beside = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
         try:
-            yield Path(name)
-            os.chmod(name, 0o755)
-            os.replace(name, path)
+            yield beside
+            beside.chmod(0o755)
+            os.replace(beside, path)
         finally:
-            Path(name).unlink(missing_ok=True)
+            beside.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"Cannot write {path}: {error.strerror or error}.") from None
