@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from edge_runtime.causes import of_import
 from edge_runtime.machine import this_machine
 from edge_runtime.processes import of_signal
 from edge_runtime.processor import narrow_userland, this_processor
+from edge_runtime.runtimes import RUNTIMES
 from tests.wheels import unpacked_wheel
 
 ROOT = Path(__file__).parent.parent
@@ -126,6 +128,38 @@ def test_a_model_that_cannot_be_used_is_an_error_of_the_user(tiny_artifacts: dic
     assert "neither" in edge_runtime("doctor", "--model", tmp_path / "noise.tflite").stderr
     done = edge_runtime("doctor", "--model", tiny_artifacts["onnx-int8"], "--sha256", "00" * 32)
     assert (done.returncode, "not the file it should be" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("libatomic.so.1: cannot open shared object file: No such file or directory", "a library of the system's is missing"),
+        ("/lib/libc.so.6: version `GLIBC_2.38' not found (required by x.so)", f"it needs a newer system than {this_machine().libc}"),
+        ("undefined symbol: _ZN4absl", "install it again"),
+    ],
+)
+def test_what_the_loader_says_becomes_a_remedy(text: str, said: str) -> None:
+    message = str(of_import(RUNTIMES["onnxruntime"], ImportError(text)))
+    assert message.startswith(f"onnxruntime is installed but does not import ({text})")
+    assert said in message
+
+
+@pytest.mark.parametrize(
+    ("runtime", "architecture", "said"),
+    [
+        ("ai-edge-litert", "armv7l", "no wheels for armv7l: use tflite-runtime on Python 3.11"),
+        ("ai-edge-litert", "armv6l", "no wheels for armv6l: use a board with a 64-bit system"),
+        ("tflite-runtime", "armv7l", "pip install 'edgeproof[tflite]'"),
+    ],
+)
+def test_a_runtime_without_wheels_for_this_machine_is_not_to_be_installed(
+    runtime: str, architecture: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = this_machine()._replace(architecture=architecture)
+    for module in ("causes", "foreign"):
+        monkeypatch.setattr(f"edge_runtime.{module}.this_machine", lambda: machine)
+    monkeypatch.setitem(sys.modules, RUNTIMES[runtime].package, None)
+    assert said in str(of_import(RUNTIMES[runtime], ModuleNotFoundError()))
 
 
 def test_signals_have_a_meaning_and_the_unknown_keep_their_name() -> None:
