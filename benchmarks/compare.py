@@ -2,6 +2,9 @@
 
 Counts compare only like with like: one format, runtime, kernels and core. Across formats they mislead (on a Cortex-A72 a network in int8
 needs as many instructions as in float32 and two thirds of the cycles), so that is refused rather than computed.
+
+They do not depend on what a network has learned (two trainings of recipe compact: equal to 0.01 %), so that a reference outlives a training:
+`benchmarks/reference/` holds recipe compact's.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import numpy as np
 from benchmarks.matrix import Artifact, able_runtimes
 from benchmarks.targets.base import Target
 from edge_runtime.errors import RuntimeProblem
+from edge_runtime.golden import GoldenVectors
 from edge_runtime.progress import Progress, silent
 from edge_runtime.worker import Worker
 
@@ -67,23 +68,32 @@ def measure(
     runtimes: Sequence[str] = (),
     seconds: float = 2.0,
     threads: int = 1,
+    golden: Path | None = None,
+    between_rounds: Callable[[], None] = lambda: None,
     progress: Progress = silent,
 ) -> list[Contestant]:
-    """Time all artifacts × runtimes on uint8 images [n, H, W, C], at least `seconds` and 1,024 runs each. One that cannot run keeps its reason."""
+    """Time all artifacts × runtimes on uint8 images [n, H, W, C], at least `seconds` and 1,024 runs each. One that cannot run keeps its reason.
+
+    golden: vectors that each must answer first; what answers otherwise there is not timed.
+    """
     contestants = [Contestant(artifact, runtime, 0) for artifact in artifacts for runtime in able_runtimes(artifact, runtimes)]
+    vectors = GoldenVectors.load(golden).outputs if golden else {}
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder, contextlib.ExitStack() as stack:
         images_file = Path(folder) / "images.npy"
         np.save(images_file, images[:TIMED_IMAGES])
         for index, contestant in enumerate(contestants):
             progress(index, 2 * len(contestants), f"cold start of {contestant.artifact.format} on {contestant.runtime}")
-            _measure_cold(contestant, images_file, target, threads)
+            if golden and contestant.artifact.path.name in vectors:
+                _test_itself(contestant, golden, target, threads)
+            if not contestant.reason:
+                _measure_cold(contestant, images_file, target, threads)
         able = [contestant for contestant in contestants if not contestant.reason]
         workers = {}
         for runtime in dict.fromkeys(contestant.runtime for contestant in able):
             progress(len(contestants), 2 * len(contestants), f"warming up {runtime}")
             with _reason_for(group := [contestant for contestant in able if contestant.runtime == runtime]):
                 workers[runtime] = _start(stack, group, images_file, target, threads)
-        _take_turns([contestant for contestant in able if not contestant.reason], workers, seconds, progress)
+        _take_turns([contestant for contestant in able if not contestant.reason], workers, seconds, between_rounds, progress)
     return contestants
 
 
@@ -95,6 +105,18 @@ def _reason_for(contestants: Sequence[Contestant]) -> Iterator[None]:
     except RuntimeProblem as error:
         for contestant in contestants:
             contestant.reason = str(error)
+
+
+def _test_itself(contestant: Contestant, golden: Path, target: Target, threads: int) -> None:
+    artifact = contestant.artifact
+    job = {"job": "selftest", "model": str(artifact.path), "assume": artifact.assume, "golden": str(golden), "threads": threads}
+    with _reason_for([contestant]):
+        answer = target.run(job, contestant.runtime)
+        if not answer["passed"]:
+            contestant.reason = (
+                f"its self-test failed there: {answer['labels_differing']} of {answer['images']} golden labels differ, "
+                f"outputs by up to {answer['largest_difference']:.2%} of their range (tolerated {answer['tolerance']:.2%})"
+            )
 
 
 def _measure_cold(contestant: Contestant, images_file: Path, target: Target, threads: int) -> None:
@@ -123,7 +145,9 @@ def _start(stack: contextlib.ExitStack, contestants: list[Contestant], images_fi
     return worker
 
 
-def _take_turns(contestants: list[Contestant], workers: dict[str, Worker], seconds: float, progress: Progress) -> None:
+def _take_turns(
+    contestants: list[Contestant], workers: dict[str, Worker], seconds: float, between_rounds: Callable[[], None], progress: Progress
+) -> None:
     """Rounds until every contestant has its samples and its seconds."""
     order = np.random.default_rng(0)
     budget = seconds * len(contestants)
@@ -140,6 +164,7 @@ def _take_turns(contestants: list[Contestant], workers: dict[str, Worker], secon
         contestants = [contestant for contestant in contestants if not contestant.reason]
         if not contestants:
             return
+        between_rounds()
         elapsed = min(time.perf_counter() - begin, budget)
         done = int(1000 * (0.5 + 0.5 * min(elapsed / budget, 0.99)))
         progress(done, 1000, f"{len(contestants[0].predict_ns)} rounds of {len(contestants)} models")

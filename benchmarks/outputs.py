@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from edge_runtime.classifier import to_probabilities
+from edge_runtime.answers import to_probabilities
 from edge_runtime.tensors import Quantization
 
 
@@ -50,7 +51,12 @@ class Outputs:
 
 def outputs_file(*, artifact: str, runtime: str, kernels: str, target: str, **_: object) -> str:
     """Where a workspace keeps one row's outputs: called with the fields of an Outputs or of a row of `parity.json`."""
-    return f"outputs/{artifact}-{runtime}-{kernels}-{target}.npz"
+    return f"outputs/{artifact}-{runtime}-{kernels}-{file_part(target)}.npz"
+
+
+def file_part(target: str) -> str:
+    """A target's name as part of a file name: ssh://me@pi:2222 is ssh-me-pi-2222."""
+    return "-".join(re.findall(r"[A-Za-z0-9_.]+", target))
 
 
 def to_arrays(outputs: Outputs) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks import statistics
 from benchmarks.outputs import Outputs
+from benchmarks.reports.wording import points
 
 SCHEMA = 1
 DEFAULT_MARGIN_PP = 0.25
@@ -199,12 +200,12 @@ def decide(broken: int, fixed: int, images: int, margin_pp: float) -> tuple[str,
     lower, upper = (100 * bound for bound in statistics.tango_interval(broken, fixed, images))
     verdict = verdict_of(lower, upper, margin_pp)
     if verdict == PASS:
-        return verdict, f"drop at most {upper:.2f} pp at 95 %"
+        return verdict, f"drop at most {points(upper)} pp at 95 %"
     if verdict == FAIL:
         return verdict, f"drop at least {lower:.2f} pp at 95 %, margin {margin_pp:g}"
     needed = statistics.images_to_decide(broken, fixed, images, margin_pp / 100)
     remedy = f"about {needed:,} images would decide" if needed else "no affordable number of images would decide: the drop is too near the margin"
-    return verdict, f"drop between {lower:.2f} and {upper:.2f} pp at 95 %, margin {margin_pp:g}: {remedy}"
+    return verdict, f"drop between {points(lower)} and {points(upper)} pp at 95 %, margin {margin_pp:g}: {remedy}"
 
 
 def _flip_counts(labels: np.ndarray, before: np.ndarray, after: np.ndarray) -> tuple[int, int]:

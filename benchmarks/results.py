@@ -2,6 +2,7 @@
 
 schema 1   {schema, target, utc, host, threads, rows: [{artifact, format, sha256, bytes, runtime, runtime_version, kernels, threads,
            delegate, import_ms, load_ms, first_ms, peak_memory_bytes, reason, blocks, invoke_ns, predict_ns}]}
+           Of a board also `board` (its facts, and readings before, during and after) and `validity` ({verdict, reasons}).
            `blocks` is the number of runs in each round; `invoke_ns` and `predict_ns` are all samples in order, as base64 of
            zlib-compressed little-endian int64 nanoseconds.
 """
@@ -10,8 +11,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import platform
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import numpy as np
 
 from benchmarks.latency import Contestant
 from benchmarks.statistics import ratio_interval
+from edge_runtime.board import host_facts
 from edge_runtime.errors import InputError
 
 SCHEMA = 1
@@ -73,6 +73,12 @@ class LatencyResult:
     def rows(self) -> list[LatencyRow]:
         return [LatencyRow(row) for row in self.fields["rows"] if not row["reason"]]
 
+    @property
+    def validity(self) -> str:
+        """ "VALID", "INVALID: the reasons", or "" where nobody judged: this machine's own times claim nothing of a board."""
+        found = self.fields.get("validity")
+        return ": ".join(filter(None, [found["verdict"], "; ".join(found["reasons"])])) if found else ""
+
     def find(self, artifact: str, runtime: str) -> LatencyRow | None:
         return next((row for row in self.rows if row.key == (artifact, runtime)), None)
 
@@ -84,14 +90,15 @@ class LatencyResult:
         return None
 
 
-def to_result(contestants: Sequence[Contestant], target: str, threads: int) -> dict[str, Any]:
-    """What `latency/<target>-<utc>.json` holds."""
+def to_result(contestants: Sequence[Contestant], target: str, threads: int, elsewhere: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What `latency/<target>-<utc>.json` holds. elsewhere: {host, board, validity} of a machine that is not this one."""
     return {
         "schema": SCHEMA,
         "target": target,
         "utc": datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"),
         "host": host_facts(),
         "threads": threads,
+        **(elsewhere or {}),
         "rows": [_row(contestant) for contestant in contestants],
     }
 
@@ -135,36 +142,3 @@ def _pack(blocks: Sequence[Sequence[int]]) -> str:
 
 def _unpack(text: str) -> np.ndarray:
     return np.frombuffer(zlib.decompress(base64.b64decode(text)), "<i8")
-
-
-def host_facts() -> dict[str, Any]:
-    """The machine a number was measured on: it means nothing without."""
-    facts = _cpuinfo()
-    return {
-        "cpu": facts.get("model name", platform.processor() or platform.machine()),
-        "flags": sorted(set(facts.get("flags", facts.get("Features", "")).split()) & _TELLING_FLAGS),
-        "cores": len(os.sched_getaffinity(0)),
-        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "machine": platform.machine(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-    }
-
-
-# Those by which interpreters choose their int8 kernels.
-_TELLING_FLAGS = {"avx2", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp", "i8mm", "sve"}
-
-
-def _cpuinfo() -> dict[str, str]:
-    pairs = (line.split(":", 1) for line in _read("/proc/cpuinfo").splitlines() if ":" in line)
-    facts: dict[str, str] = {}
-    for name, value in pairs:
-        facts.setdefault(name.strip(), value.strip())
-    return facts
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text().strip()
-    except OSError:
-        return ""

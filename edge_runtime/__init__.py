@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edge_runtime.classifier import Classifier, Prediction
+    from edge_runtime.answers import Prediction
+    from edge_runtime.classifier import Classifier
     from edge_runtime.errors import EdgeproofError
 
 __all__ = ["Classifier", "EdgeproofError", "Prediction"]

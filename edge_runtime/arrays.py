@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_runtime.errors import InputError
+from edge_runtime.errors import InputError, first_line
 
 
 def read_npz(path: Path, remedy: str) -> dict[str, np.ndarray]:
@@ -23,3 +23,13 @@ def read_npz(path: Path, remedy: str) -> dict[str, np.ndarray]:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(f"Cannot read {path} ({cause}): {remedy}.") from None
+
+
+def read_npy(path: Path, remedy: str) -> np.ndarray:
+    """The array of an `.npy`, mapped; InputError with the remedy when it is missing, damaged or something else. Never unpickles."""
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except FileNotFoundError:
+        raise InputError(f"No such file: {path}.") from None
+    except Exception as error:  # on a damaged header numpy lets through whatever its tokenizer raises
+        raise InputError(f"Cannot read {path} as an array ({first_line(error)}): {remedy}.") from None

@@ -4,6 +4,7 @@
     ├── InputError           a file, image, table or option of the user's that cannot be used
     ├── MissingInputError    a stage's input does not exist yet; names the command that makes it
     ├── ModelError           a model that cannot be folded, quantized or exported; names the layer and the remedy
+    ├── TargetError          a place that should run jobs cannot be reached, was lost, or has no room; says nothing about a model
     └── RuntimeProblem
         ├── RuntimeMissingError      the interpreter is not installed, or broken, on this machine
         └── UnsupportedModelError    the interpreter works, but cannot run this file (an operator version, a custom operator)
@@ -14,7 +15,6 @@ Every message is one line that names the thing and the remedy: commands print it
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
 
 class EdgeproofError(Exception):
@@ -31,6 +31,10 @@ class MissingInputError(EdgeproofError):
 
 class ModelError(EdgeproofError):
     """A model cannot be folded, quantized or exported."""
+
+
+class TargetError(EdgeproofError):
+    """A place that should run jobs cannot be reached, was lost, or has no room."""
 
 
 class RuntimeProblem(EdgeproofError):
@@ -66,6 +70,8 @@ def some_of(names: Sequence[str], shown: int, between: str = ", ") -> str:
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     """The error for a name that is in no registry, with the nearest one that is."""
+    from difflib import get_close_matches  # who makes no mistake does not wait for it
+
     choices = sorted(known)
     nearest = get_close_matches(name, choices, n=1, cutoff=0.5)
     hint = f"Did you mean {nearest[0]!r}?" if nearest else f"Known: {', '.join(choices)}."

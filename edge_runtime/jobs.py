@@ -23,6 +23,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from edge_runtime import board
 from edge_runtime.classifier import Classifier
 from edge_runtime.counting import SCOPES, count_windows
 from edge_runtime.errors import EdgeproofError, InputError, UnsupportedModelError, unknown_name
@@ -49,7 +50,8 @@ def predict_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
     images = np.load(job["images"], mmap_mode="r")[: job.get("limit")]
     shards = np.array_split(images, max(1, len(images) // SHARD_IMAGES))
     outputs, done = [], 0
-    begin = told = time.perf_counter()
+    begin = time.perf_counter()
+    told = begin - TELL_SECONDS  # the first shard tells at once
     for shard in shards:
         outputs.append(classifier.predict(shard).outputs)
         done += len(shard)
@@ -72,7 +74,8 @@ def time_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
     images = np.load(job["images"], mmap_mode="r")
     timed = []
     for model, assume in zip(job["models"], job.get("assume") or [None] * len(job["models"]), strict=True):
-        timed.append(TimedModel(_open({**job, "model": model, "assume": assume}), np.ascontiguousarray(images)))
+        classifier = _open({**job, "model": model, "assume": assume})
+        timed.append(TimedModel(classifier, np.ascontiguousarray(classifier.metadata.preprocessing.as_batch(images))))
         timed[-1].warm_up()
     emit({"event": "ready", "models": [describe(model.classifier) for model in timed]})
     for turn in turns:
@@ -92,7 +95,8 @@ def count_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
         except UnsupportedModelError as error:  # the others can still be counted
             found.append({"reason": str(error)})
             continue
-        windows = count_windows(classifier, images, 1 + index * len(SCOPES), job["runs"])
+        batch = classifier.metadata.preprocessing.as_batch(images)
+        windows = count_windows(classifier, batch, 1 + index * len(SCOPES), job["runs"])
         found.append({**describe(classifier), "reason": "", "windows": windows})
     return {"models": found}
 
@@ -130,16 +134,29 @@ def tensors_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
 
 
 def doctor_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
-    """Does this runtime import here, and which version is it?"""
+    """{} or {model}: does this runtime import here, which version is it, and does it run the model once?"""
     runtime = find_runtime(job["runtime"])
     import_runtime(runtime)
-    return {
+    answer = {
         "runtime": runtime.name,
         "runtime_version": runtime.version,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": platform.machine(),
     }
+    if "model" not in job:
+        return answer
+    classifier = _open(job)
+    classifier.predict(np.zeros((1, *classifier.metadata.preprocessing.shape), np.uint8))
+    return {**answer, **describe(classifier)}
+
+
+def board_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
+    """{}: what this machine is and how it stands; then one reading a turn, and a last one. See `edge_runtime.board`."""
+    emit({"event": "board", "host": board.host_facts(), "board": board.board_facts(), "before": board.full_reading()})
+    for _ in turns:
+        emit({"event": "reading", "reading": board.reading()})
+    return {"reading": board.full_reading()}
 
 
 JOBS: dict[str, Callable[[Job, Emit, Iterator[Job]], Message]] = {
@@ -150,6 +167,7 @@ JOBS: dict[str, Callable[[Job, Emit, Iterator[Job]], Message]] = {
     "selftest": selftest_job,
     "tensors": tensors_job,
     "doctor": doctor_job,
+    "board": board_job,
 }
 
 
@@ -167,7 +185,7 @@ def describe(classifier: Classifier) -> Message:
 
 def _open(job: Job, *, keep_tensors: bool = False) -> Classifier:
     options = {"kernels": job.get("kernels", "default"), "threads": job.get("threads", 1), "keep_tensors": keep_tensors}
-    return Classifier(open_model(job["model"], runtime=job["runtime"], **options), job.get("assume"))
+    return Classifier(open_model(job["model"], runtime=job["runtime"], sha256=job.get("sha256"), **options), job.get("assume"))
 
 
 def serve_job(stdin: IO[str] = sys.stdin) -> int:

@@ -1,7 +1,7 @@
 """The preprocessing contract: how a picture becomes the numbers a model was trained on.
 
-It is data, not code: it travels in the model's metadata, and this one module applies it in training, calibration, parity and on the
-device. A picture is decoded and resized to uint8 once; the model then sees `pixel * scale + offset`.
+It is data, not code: it travels in the model's metadata, and is applied by this module and `edge_runtime.pictures` in training, calibration,
+parity and on the device. A picture is decoded and resized to uint8 once; the model then sees `pixel * scale + offset`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_runtime.errors import InputError, first_line, unknown_name
+from edge_runtime.errors import InputError, unknown_name
+from edge_runtime.ink import PHOTOS, Ink
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from edge_runtime.photo import Step
 
 # Pillow's own bilinear filter: half-pixel centres, widened (antialiased) when it shrinks. No other resize gives the same bytes.
 RESIZE = "pillow-bilinear-antialias"
@@ -42,6 +45,7 @@ class Preprocessing:
     offset: float = 0.0
     resize: str = RESIZE
     layout: str = "NHWC"
+    ink: Ink | None = None  # for models of strokes on paper: how they stand in the training pictures, so that a photo can be brought there
 
     @classmethod
     def named(cls, scaling: str, shape: tuple[int, int, int]) -> Preprocessing:
@@ -66,15 +70,27 @@ class Preprocessing:
         wanted = "[1, H, W, 1 or 3] or [1, 1 or 3, H, W] (NHWC or NCHW) of fixed size"
         raise InputError(f"Expected an image classifier, images {wanted} in, got {list(shape)}: export the model again.")
 
+    def reading(self, photo: str) -> Preprocessing:
+        """The contract for pictures read as `photo` says: "auto" as the model does, or a name in `edge_runtime.ink.PHOTOS`."""
+        if photo == "auto":
+            return self
+        if photo not in PHOTOS:
+            raise unknown_name("way to read a photo", photo, ("auto", *PHOTOS))
+        return replace(self, ink=PHOTOS[photo])
+
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Preprocessing:
-        contract = cls(**fields)
+        ink = fields.get("ink")
+        contract = cls(**{**fields, "ink": Ink.from_dict(ink) if ink else None})
         if contract.resize != RESIZE or contract.layout not in LAYOUTS:
             raise InputError(f"This model's preprocessing ({contract.resize}, {contract.layout}) needs a newer edge_runtime: upgrade it.")
         return contract
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        fields = asdict(self)
+        if self.ink is None:
+            del fields["ink"]  # as files had it before there was such a field: older edge_runtimes go on reading them
+        return fields
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -101,46 +117,16 @@ class Preprocessing:
 
     def load_image(self, path: str | Path) -> np.ndarray:
         """One picture file (PNG, JPEG, BMP, or NPY holding uint8 pixels) to uint8 [H, W, C]; InputError when it cannot be read."""
-        path = Path(path)
-        if path.suffix.lower() == ".npy":
-            return self._load_npy(path)
-        try:
-            from PIL import Image, UnidentifiedImageError  # only pictures need Pillow
-        except ModuleNotFoundError:
-            raise InputError(f"Reading {path} needs Pillow: pip install 'edgeproof[image]', or give uint8 pixels as .npy.") from None
-        try:
-            with Image.open(path) as picture:
-                return self.fit(picture)
-        except FileNotFoundError:
-            raise InputError(f"No such image: {path}.") from None
-        except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-            raise InputError(f"Cannot read {path} as a picture ({first_line(error)}): give a PNG, JPEG, BMP or NPY file.") from None
+        return self.load_steps(path)[-1].pixels
+
+    def load_steps(self, path: str | Path) -> list[Step]:
+        """The same with every step on the way: the last one's pixels are what the model sees."""
+        from edge_runtime.pictures import read_steps
+
+        return read_steps(Path(path), self)
 
     def fit(self, picture: Image) -> np.ndarray:
-        """An open Pillow picture to uint8 [H, W, C]: colour, then size."""
-        from PIL import Image
+        """An open Pillow picture to uint8 [H, W, C]."""
+        from edge_runtime.pictures import picture_steps
 
-        if picture.mode.startswith("I"):  # 16-bit grey: Pillow would clip it at 255; take the high byte, as it does of 16-bit colour
-            picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-        if picture.mode in ("RGBA", "LA", "PA", "P"):  # show transparency as white paper, not as whatever colour lies below it
-            picture = picture.convert("RGBA")
-            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-        picture = picture.convert("L" if self.channels == 1 else "RGB")
-        if picture.size != (self.width, self.height):
-            picture = picture.resize((self.width, self.height), Image.Resampling.BILINEAR)
-        return np.asarray(picture, np.uint8).reshape(self.shape)
-
-    def _load_npy(self, path: Path) -> np.ndarray:
-        try:
-            with path.open("rb") as file:
-                pixels = np.lib.format.read_array(file, allow_pickle=False)
-        except FileNotFoundError:
-            raise InputError(f"No such image: {path}.") from None
-        except Exception as error:  # on a damaged header numpy lets through whatever its tokenizer raises
-            raise InputError(f"Cannot read {path} as an array ({first_line(error)}): save uint8 pixels with numpy.save.") from None
-        if pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape == self.shape):
-            pixels = pixels[np.newaxis]
-        batch = self.as_batch(pixels)
-        if len(batch) != 1:
-            raise InputError(f"{path} holds {len(batch)} images: save each to a file of its own.")
-        return batch[0]
+        return picture_steps(picture, self)[-1].pixels

@@ -32,6 +32,7 @@ class Quantization:
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities float32 [N, classes] of logits [N, classes]."""
-    logits = logits.astype(np.float32)
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
+    logits = logits.astype(np.float32, copy=False)
+    # reduce() is what max() and sum() call in the end, at half their price on a handful of numbers
+    shares = np.exp(logits - np.maximum.reduce(logits, -1, keepdims=True))
+    return shares / np.add.reduce(shares, -1, keepdims=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from typing import IO, Any
 from edge_runtime import errors
 from edge_runtime.errors import EdgeproofError, RuntimeProblem
 from edge_runtime.jobs import Job, Message
+from edge_runtime.processes import local_environment, of_signal
 
 # -P: the folder the user stands in is not searched for modules, whatever it holds.
 LOCAL_COMMAND = (sys.executable, "-P", "-m", "edge_runtime", "job")
@@ -27,7 +27,9 @@ class Worker:
 
     def __init__(self, job: Job, command: Sequence[str] = LOCAL_COMMAND, patience: float = PATIENCE_SECONDS) -> None:
         self._stderr: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in __exit__; a pipe nobody reads would block the worker
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, text=True)
+        environment = local_environment() if command is LOCAL_COMMAND else None
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self._stderr, text=True, env=environment)
         self._name = f"{job['job']} on {job['runtime']}"
         self._patience = patience
         self.send(job)
@@ -93,12 +95,16 @@ class Worker:
         except BrokenPipeError:
             pass
 
-    def _crash(self) -> RuntimeProblem:
+    def _crash(self) -> EdgeproofError:
         code = self._process.wait()
-        cause = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        cause = f"was ended by {of_signal(-code)}" if code < 0 else f"ended with exit code {code}"
+        lines = [line.strip() for line in self._complaints() if line.strip()]
+        said = f" (its last words: {lines[-1]})" if code < 0 and lines else f": {lines[-1]}" if lines else ""
+        return RuntimeProblem(f"The worker ({self._name}) {cause}{said}.")
+
+    def _complaints(self) -> list[str]:
         self._stderr.seek(0)
-        lines = [line.strip() for line in self._stderr if line.strip()]
-        return RuntimeProblem(f"The worker ({self._name}) {cause}{': ' + lines[-1] if lines else ''}.")
+        return self._stderr.readlines()
 
 
 def _error(message: dict[str, Any]) -> EdgeproofError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 _OURS = {"train", "export", "benchmarks", "edge_runtime", "edgeproof"}
-_CHECK = {"typer", "rich", "jinja2", "altair", "vl_convert", "PIL", "flatbuffers", "google", "onnxruntime", "ai_edge_litert"}
+_CHECK = {"typer", "rich", "jinja2", "altair", "vl_convert", "PIL", "flatbuffers", "google", "onnxruntime", "ai_edge_litert", "shiv"}
 
 
 def script() -> None:

@@ -53,7 +53,8 @@ KernelsOption = Annotated[
     typer.Option("--kernels", help="Only default, builtin or reference kernels (may be repeated). Else all, and on simulated boards default."),
 ]
 TargetOption = Annotated[
-    list[str], typer.Option("--on", metavar="TARGET", help="Where to run: local, sim-pi3, sim-zero2, sim-pi4, sim-pi5 (may be repeated).")
+    list[str],
+    typer.Option("--on", metavar="TARGET", help="Where to run: local, sim-pi3, sim-zero2, sim-pi4, sim-pi5, ssh://user@host:port (may be repeated)."),
 ]
 SecondsOption = Annotated[float, typer.Option("--seconds", help="Least measuring time for each artifact and runtime.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else there.")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from evidence import check_alone, damaged, error_rates, full_system, matrix, onnx_int8, small_sets
+from evidence import check_alone, cold_start, damaged, error_rates, fast_path, full_system, matrix, onnx_int8, photos, serve_load, small_sets
 from evidence.findings import Finding, Places
 
 _PARITY = ("benchmarks/**/*.py", "edge_runtime/*.py", "edgeproof/**/*.py")
@@ -68,6 +68,20 @@ PROOFS: dict[str, Proof] = {
             _EXPORTED,
         ),
         Proof(
+            "photos",
+            "phone photos through the documented steps",
+            photos.prove,
+            ("evidence/photos.py", "evidence/phone.py", "train/ink.py", "edge_runtime/*.py"),
+            _EXPORTED,
+        ),
+        Proof(
+            "serve-load",
+            "64 clients at once for a minute",
+            serve_load.prove,
+            ("evidence/serve_load.py", "evidence/phone.py", "edge_runtime/*.py"),
+            _EXPORTED,
+        ),
+        Proof(
             "full-system",
             "instructions of a simulated board against a whole emulated computer",
             full_system.prove,
@@ -79,6 +93,20 @@ PROOFS: dict[str, Proof] = {
                 "benchmarks/**/*.c",
                 "edge_runtime/*.py",
             ),
+            _EXPORTED,
+        ),
+        Proof(
+            "fast-path",
+            "one image through Classifier against the interpreter's own calls",
+            fast_path.prove,
+            ("evidence/fast_path.py", "edge_runtime/*.py"),
+            _EXPORTED,
+        ),
+        Proof(
+            "cold-start",
+            "a process's first answer against a script's",
+            cold_start.prove,
+            ("evidence/cold_start.py", "edge_runtime/*.py"),
             _EXPORTED,
         ),
     )

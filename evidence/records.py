@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.results import host_facts
+from edge_runtime.board import host_facts
 from edgeproof.stages.project import versions
 from edgeproof.workspace import Workspace
 from evidence.findings import ROOT, Finding, Places

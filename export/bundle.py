@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.resources
 import json
 import os
+import secrets
 import tempfile
 import time
 import zipfile
@@ -39,12 +40,13 @@ def build_bundle(
 ) -> Path:
     """Write the bundle for a machine to `output`, whole or not at all, and return its path.
 
-    versions: of each runtime that goes in, by its name. content: the files of package `edge_bundle`, if it gets one, by name.
+    versions: of each runtime that goes in, by its name. content: the files of package `edge_bundle`, by name; without it the bundle serves
+    a target, which brings its own model and opens no page.
     cache: the folder that keeps wheels; with all of them there, no network is needed.
     Raises InputError when there are no wheels for the machine, or they cannot be fetched.
     """
     refuse(machine, versions)
-    wheels = fetch(pins(machine, versions), machine, cache, progress)
+    wheels = fetch(pins(machine, versions, serves=content is not None), machine, cache, progress)
     with tempfile.TemporaryDirectory(prefix="edgeproof-bundle-") as staging, _whole(output) as file:
         for name, wheel in wheels.items():
             unpack(name, wheel, Path(staging))
@@ -113,13 +115,12 @@ def _whole(path: Path) -> Iterator[Path]:
     """A file beside `path` that takes its place when all went well, and is gone otherwise."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        os.close(handle)
+        beside = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
         try:
-            yield Path(name)
-            os.chmod(name, 0o755)
-            os.replace(name, path)
+            yield beside
+            beside.chmod(0o755)
+            os.replace(beside, path)
         finally:
-            Path(name).unlink(missing_ok=True)
+            beside.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"Cannot write {path}: {error.strerror or error}.") from None

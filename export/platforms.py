@@ -12,6 +12,10 @@ from edge_runtime.machine import Machine
 # The tested set (constraints.txt). A bundle needs these distributions and no other: what the runtimes' metadata asks for beyond numpy
 # (protobuf, flatbuffers, tqdm, ml_dtypes …) is for their converters and tools; `import` of an interpreter loads none of it.
 TESTED: Mapping[str, str] = {"numpy": "1.26.4", "Pillow": "13.0.0", "ai-edge-litert": "2.3.0", "tflite-runtime": "2.14.0", "onnxruntime": "1.31.1"}
+# What `serve` needs there (starlette and uvicorn, and what those need): Python only, half a megabyte.
+SERVER: Mapping[str, str] = {
+    "starlette": "1.10.0", "uvicorn": "0.54.0", "anyio": "4.16.0", "click": "8.5.1", "h11": "0.16.0", "idna": "3.20", "typing_extensions": "4.16.0",
+}  # fmt: skip
 _NUMPY_2 = "2.4.6"  # numpy 1.26 has no wheels for Python 3.13; tflite-runtime, which needs numpy 1, has none for it either
 
 PYTHONS = ((3, 11), (3, 12), (3, 13))  # that edge_runtime is tested on
@@ -71,7 +75,7 @@ def refuse(machine: Machine, runtimes: Iterable[str]) -> None:
     for runtime in runtimes:
         reason = why_not(machine, runtime)
         if reason:
-            raise InputError(f"There can be no bundle with {runtime} for {title(machine)}: {reason}.")
+            raise InputError(f"There can be no bundle for {title(machine)}: {reason}.")
 
 
 def why_not(machine: Machine, runtime: str) -> str | None:
@@ -85,10 +89,10 @@ def title(machine: Machine) -> str:
     return f"{machine.architecture}, Python {'.'.join(map(str, machine.python))}, {machine.libc}"
 
 
-def pins(machine: Machine, versions: Mapping[str, str]) -> dict[str, str]:
+def pins(machine: Machine, versions: Mapping[str, str], *, serves: bool) -> dict[str, str]:
     """Versions by distribution of all that a bundle holds beside edge_runtime; `versions` are the runtimes'."""
     numpy = TESTED["numpy"] if tuple(machine.python) < (3, 13) else _NUMPY_2
-    return {"numpy": numpy, "Pillow": TESTED["Pillow"], **versions}
+    return {"numpy": numpy, "Pillow": TESTED["Pillow"], **versions, **(SERVER if serves else {})}
 
 
 def platform_tags(machine: Machine) -> list[str]:
@@ -111,7 +115,7 @@ def _wrong_processor(machine: Machine) -> str | None:
     if machine.architecture == "armv7l":
         return f"numpy and Pillow publish no wheels for 32-bit ARM, and of the runtimes only tflite-runtime does, for Python 3.11; {REMEDY}"
     if machine.architecture not in _ARCHITECTURES:
-        return f"its wheels exist for {' and '.join(_ARCHITECTURES)} only"
+        return f"wheels exist for {' and '.join(_ARCHITECTURES)} only"
     return None
 
 
@@ -119,7 +123,7 @@ def _wrong_python(machine: Machine, runtime: str) -> str | None:
     if tuple(machine.python) not in PYTHONS:
         return f"Python {PYTHONS[0][0]}.{PYTHONS[0][1]} to {PYTHONS[-1][0]}.{PYTHONS[-1][1]} is needed; {REMEDY}"
     if runtime == "tflite-runtime" and tuple(machine.python) > (3, 11):
-        return "its newest wheels are for Python 3.11 (Bookworm's); use ai-edge-litert (leave --runtime out)"
+        return f"the newest wheels of {runtime} are for Python 3.11 (Bookworm's); use ai-edge-litert (leave --runtime out)"
     return None
 
 
@@ -128,7 +132,7 @@ def _wrong_libc(machine: Machine, runtime: str) -> str | None:
         return "the wheels need glibc"
     least = least_glibc(machine, [runtime])
     if _glibc(machine) < least:
-        return f"its wheels need glibc {least[0]}.{least[1]} or newer; {REMEDY}"
+        return f"the wheels of {runtime}, numpy and Pillow need glibc {least[0]}.{least[1]} or newer; {REMEDY}"
     return None
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
@@ -55,7 +56,7 @@ def unpack(name: str, wheel: Path, folder: Path) -> None:
                 target = folder / place
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(archive.read(member))
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise InputError(f"{wheel} is damaged ({error}): remove it, it is fetched again.") from None
 
 
@@ -85,10 +86,9 @@ def _download(name: str, version: str, machine: Machine, place: Path) -> None:
             done = subprocess.run([*command, f"{name}=={version}"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
             if done.returncode:
                 raise _not_fetched(f"{name} {version}", machine, done.stderr, place.parent)
-            os.chmod(folder, 0o755)
-            if not place.is_dir():
-                os.rename(folder, place)
-                os.mkdir(folder)  # for the context manager to remove
+            (wheel,) = Path(folder).iterdir()
+            place.mkdir(exist_ok=True)
+            os.replace(wheel, place / wheel.name)
     except OSError as error:
         raise InputError(f"Cannot keep wheels in {place.parent}: {error.strerror}.") from None
 

@@ -16,7 +16,9 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from edgeproof.console import Console
-from tests.pipelines import digits_run, twin_folder, twin_run  # noqa: F401 - fixtures for all
+from tests.boards import board, boards, supply_here  # noqa: F401 - fixtures for all
+from tests.bundles import bundle_here, bundled_workspace  # noqa: F401
+from tests.pipelines import digits_run, twin_folder, twin_run  # noqa: F401
 from tests.reporting import tiny_judged  # noqa: F401
 from tests.simulated import judged_on_pi4, pi4  # noqa: F401
 

@@ -11,23 +11,22 @@ import numpy as np
 import pytest
 
 from benchmarks.targets import find_target
+from benchmarks.targets.base import Supply
 from benchmarks.targets.programs import PACKAGES, missing
 from benchmarks.targets.simulated import SimulatedTarget
 from edge_runtime.errors import EdgeproofError
 from edgeproof.cache import cache_folder
-from edgeproof.console import Console
-from edgeproof.stages.bundling import supply
 from tests.pipelines import Run, run
 
 RUNTIME = "ai-edge-litert"
 
 
 @pytest.fixture(scope="session")
-def pi4() -> SimulatedTarget:
+def pi4(supply_here: Supply) -> SimulatedTarget:
     """sim-pi4 with its system and one runtime."""
     if lacking := missing(PACKAGES):
         pytest.skip(f"a simulated board needs {', '.join(lacking)}, not installed here")
-    target = find_target("sim-pi4", supply(Console()), cache_folder())
+    target = find_target("sim-pi4", supply_here, cache_folder())
     assert isinstance(target, SimulatedTarget)
     try:
         target.system(), target.packages(RUNTIME)

@@ -99,6 +99,16 @@ def test_the_newest_result_of_the_target_is_taken_from_a_folder(tmp_path: Path) 
         find_reference(tmp_path, "sim-pi3")
 
 
+@pytest.mark.parametrize("target", ["sim-pi4", "sim-pi5"])
+def test_the_reference_of_the_default_recipe_passes_against_itself(target: str) -> None:
+    reference = find_reference(Path(__file__).parent.parent / "benchmarks/reference", target)
+    assert (reference.target, reference.failed) == (target, {})
+    assert {row.key[:2] for row in reference.rows} >= {
+        (f"compact-tflite-{form}.tflite", runtime) for form in ("int8", "float32") for runtime in ("ai-edge-litert", "tflite-runtime")
+    }
+    assert compare(reference, reference, 0.0).passed
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [

@@ -17,7 +17,7 @@ from benchmarks.reports.layers import diagnoses
 from benchmarks.reports.markdown import parity_markdown
 from benchmarks.reports.summary import main_hops, other_rows, others_sentence, summarize
 from benchmarks.reports.terminal import VERDICT_COLUMNS, VerdictTable, layer_tables, summary_cells, summary_table, verdict_cells
-from benchmarks.reports.wording import labels, percent, reasons, shortened, subjects
+from benchmarks.reports.wording import labels, percent, points, reasons, shortened, subjects
 from tests.reporting import SENTENCE, Judged, with_layers
 
 
@@ -111,6 +111,10 @@ def test_labels_tell_rows_apart_even_where_two_files_have_one_format(tiny_judged
 
 def test_only_all_is_100_percent() -> None:
     assert [percent(share) for share in (1.0, 0.99999, 0.99176, 0.0, None)] == ["100.00 %", "99.99 %", "99.18 %", "0.00 %", ""]
+
+
+def test_zero_has_no_minus_sign() -> None:
+    assert [points(drop) for drop in (-0.004, 0.0, -0.04, 0.126)] == ["0.00", "0.00", "-0.04", "0.13"]
 
 
 @given(st.text(max_size=60), st.integers(9, 30))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edge_runtime.classifier import to_probabilities
+from edge_runtime.answers import to_probabilities
 from edge_runtime.tensors import Quantization, softmax
 
 SCALES = st.floats(2.0**-20, 2.0**4, width=32)

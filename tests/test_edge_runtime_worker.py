@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -81,6 +82,24 @@ def test_a_worker_that_crashes_is_one_sentence_and_leaves_no_process(end: signal
             worker.receive()
         worker.send({"model": 0, "runs": 1})  # speaking to the dead is no error
     assert worker._process.returncode == -end
+
+
+def test_instructions_that_the_processor_lacks_are_named() -> None:
+    command = (sys.executable, "-c", "import os, signal, sys; print('loading', file=sys.stderr); os.kill(os.getpid(), signal.SIGILL)")
+    said = r"was ended by SIGILL: this wheel needs instructions that this processor lacks: use another .* \(its last words: loading\)\.$"
+    with pytest.raises(RuntimeProblem, match=said), Worker({"job": "doctor", "runtime": "onnxruntime"}, command) as worker:
+        worker.result()
+
+
+def test_a_worker_finds_the_edge_runtime_of_its_parent_wherever_it_lies(tmp_path: Path) -> None:
+    """As in a bundle, whose folder is on the search path of that one process only."""
+    shutil.copytree(Path(__file__).parent.parent / "edge_runtime", tmp_path / "edge_runtime", ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "edge_runtime/jobs.py").open("a") as jobs:
+        jobs.write("JOBS['where'] = lambda job, emit, turns: {'file': __file__}\n")
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from edge_runtime.worker import run_in_subprocess; "
+    program += "print(run_in_subprocess({'job': 'where'}, 'none')['file'])"
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == str(tmp_path / "edge_runtime/jobs.py"), done.stderr
 
 
 def test_an_error_in_the_parent_ends_the_worker_at_once(tiny_artifacts: dict[str, Path], images_file: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.parity import FAIL, PASS, decide
 from benchmarks.statistics import images_to_certify
 from edgeproof.workspace import Workspace
-from evidence import check_alone, error_rates, matrix, onnx_int8, small_sets
+from evidence import check_alone, cold_start, error_rates, fast_path, matrix, onnx_int8, small_sets
 from evidence.__main__ import main, run_proof
 from evidence.findings import ROOT, Finding, Places
 from evidence.proofs import PROOFS, Proof
@@ -184,3 +184,21 @@ def test_the_command_lists_the_proofs_and_refuses_others() -> None:
 def test_the_page_has_a_part_for_every_proof() -> None:
     text = (ROOT / "docs/evidence.md").read_text()
     assert [line.split(":")[0] for line in text.splitlines() if line.startswith("## ")] == [f"## {name}" for name in PROOFS]
+
+
+def test_the_fast_path_is_timed_against_the_interpreters_own_calls(digits_run: Run) -> None:
+    measured = fast_path.measure(Workspace(digits_run.workspace), ("tflite-int8",), rounds=10)
+    assert [blocks.runtime for blocks in measured] == ["ai-edge-litert", "tflite-runtime"]
+    assert all(blocks.bare.shape == (10,) for blocks in measured)
+    assert all(0 < blocks.extra_us(blocks.labels) < blocks.extra_us(blocks.probabilities) for blocks in measured)
+    assert 1 < max(blocks.ratio[0] for blocks in measured) < 2
+    assert "interleaved blocks" in fast_path.seed_ratio(measured, "tflite-int8", "").figure
+    labels, probabilities = fast_path.compact_extra(measured, "")
+    assert "tflite-int8 on ai-edge-litert" in labels.figure
+    assert ".probabilities" in probabilities.claim
+
+
+def test_a_cold_start_is_measured_in_pairs(digits_run: Run) -> None:
+    finding = cold_start.cold_start(Workspace(digits_run.workspace), "tflite-runtime", 3, "")
+    assert 0.5 < float(finding.figure.split(" ")[0]) < 3
+    assert "3 interleaved pairs" in finding.figure

@@ -29,6 +29,8 @@ def test_it_holds_the_five_packages_their_data_and_both_licences(wheel: Path) ->
     assert packages == {"train", "export", "benchmarks", "edge_runtime", "edgeproof"}
     assert "train/data/digits-42k.npz" in names
     assert "benchmarks/templates/dashboard.html.j2" in names
+    assert "edge_runtime/page/index.html" in names
+    assert "benchmarks/targets/blocks.c" in names, "compiled where instructions are counted"
     assert {"LICENSE", "NOTICE"} <= {Path(name).name for name in names}
 
 

@@ -24,6 +24,7 @@ from edge_runtime.preprocess import PHOTO_SUFFIXES, Preprocessing
 
 EMBEDDED = "digits"
 EMBEDDED_FILE = Path(__file__).parent / "data" / "digits-42k.npz"
+_ORIENTATION, _LYING = 0x0112, (5, 6, 7, 8)  # the EXIF tag, and its values for a camera held upright
 MIN_IMAGES_PER_CLASS = 10  # an 80/20 split, and the slices taken from the 80 %, need some of each class in every part
 
 
@@ -177,7 +178,8 @@ def _picture_shape(path: Path) -> tuple[int, int, int]:
 
     try:
         with Image.open(path) as picture:
-            return picture.height, picture.width, 1 if picture.mode in ("1", "L", "I;16") else 3
+            width, height = picture.size[::-1] if picture.getexif().get(_ORIENTATION, 1) in _LYING else picture.size
+            return height, width, 1 if picture.mode in ("1", "L", "I;16") else 3
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise InputError(f"Cannot read {path} as a picture ({first_line(error)}).") from None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.reports.layers import Diagnosis, diagnoses
 from benchmarks.reports.summary import main_hops
-from benchmarks.reports.wording import FIGURES, figures, labels, percent, reasons
+from benchmarks.reports.wording import FIGURES, figures, labels, percent, points, reasons
 
 _HEAD = ("artifact", "runtime", "kernels", *FIGURES, "verdict")
 _LEFT = {"artifact", "runtime", "kernels", "verdict", "hop", "layer", ""}
@@ -42,7 +42,7 @@ def _hops(parity: Mapping[str, Any]) -> list[Sequence[str]]:
     lines: list[Sequence[str]] = []
     for hop in main_hops(parity):
         to = hop["to"] if hop["row"] is None else names[hop["row"]]
-        bound = f"{hop['drop_pp'] + 0.0:.2f} (≤ {hop['drop_upper_pp']:.2f})"
+        bound = f"{points(hop['drop_pp'])} (≤ {points(hop['drop_upper_pp'])})"
         lines.append((f"{hop['from']} → {to}", bound, str(hop["broken"]), str(hop["fixed"]), hop["verdict"]))
     return lines
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.parity import FAIL, PASS, UNSUPPORTED
-from benchmarks.reports.wording import subjects
+from benchmarks.reports.wording import points, subjects
 from benchmarks.results import LatencyResult, LatencyRow
 
 
@@ -131,7 +131,7 @@ def recommend(rows: Sequence[SummaryRow], manifest: Mapping[str, Any], margin_pp
     ran = min(candidates, key=lambda ran: ran[0].bytes)
     worst = max(ran, key=lambda row: row.drop_upper_pp or 0.0)
     int8_share = (manifest["artifacts"][worst.artifact].get("audit") or {}).get("int8_macs_share")
-    parts = [f"{worst.bytes / 1000:.1f} KB", f"drop {worst.drop_pp:.2f} pp (at most {worst.drop_upper_pp:.2f} at 95 %)"]
+    parts = [f"{worst.bytes / 1000:.1f} KB", f"drop {points(worst.drop_pp or 0)} pp (at most {points(worst.drop_upper_pp or 0)} at 95 %)"]
     if int8_share:
         parts.append(f"{int8_share:.0%} of MACs int8")
     parts.append("loads on " + " and ".join(dict.fromkeys(row.runtime for row in ran)))

@@ -34,6 +34,11 @@ def labels(parity: Mapping[str, Any]) -> list[str]:
     return [f"{names[row['artifact']]} on {where(row)}" for row in parity["rows"]]
 
 
+def points(drop_pp: float) -> str:
+    """Percentage points with two decimals, and no minus sign before zero."""
+    return f"{round(drop_pp, 2) + 0.0:.2f}"
+
+
 def percent(share: float | None) -> str:
     """Never 100 of what is not all."""
     if share is None:
@@ -43,7 +48,7 @@ def percent(share: float | None) -> str:
 
 def drop(row: Mapping[str, Any]) -> str:
     """The drop with its upper bound, percentage points."""
-    return "" if row["drop_pp"] is None else f"{row['drop_pp'] + 0.0:.2f} (≤ {row['drop_upper_pp']:.2f})"
+    return "" if row["drop_pp"] is None else f"{points(row['drop_pp'])} (≤ {points(row['drop_upper_pp'])})"
 
 
 def figures(row: Mapping[str, Any]) -> tuple[str, ...]:

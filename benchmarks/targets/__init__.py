@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks.targets.address import SCHEME
 from benchmarks.targets.base import Supply, Target
 from benchmarks.targets.local import LocalTarget
 from benchmarks.targets.simulated import SIMULATED, SimulatedTarget
+from benchmarks.targets.ssh import SshTarget
 from edge_runtime.errors import InputError, unknown_name
+from edge_runtime.private_folder import boot_id
 
 
 def find_target(name: str, supply: Supply | None = None, cache: Path | None = None) -> Target:
@@ -17,8 +20,13 @@ def find_target(name: str, supply: Supply | None = None, cache: Path | None = No
     """
     if name == LocalTarget.name:
         return LocalTarget()
-    if name not in SIMULATED:
-        raise unknown_name("target", name, [LocalTarget.name, *SIMULATED])
+    if name not in SIMULATED and not name.startswith(SCHEME):
+        raise unknown_name("target", name, [LocalTarget.name, *SIMULATED, SCHEME])
     if supply is None or cache is None:
         raise InputError(f"Only this machine can be used here, not {name}.")
-    return SimulatedTarget(SIMULATED[name], supply, cache)
+    return SshTarget(name, supply) if name.startswith(SCHEME) else SimulatedTarget(SIMULATED[name], supply, cache)
+
+
+def machine_of(target: Target) -> str:
+    """What it computes on: two targets of one machine must not be timed at once."""
+    return target.boot_id if isinstance(target, SshTarget) else boot_id()

@@ -62,6 +62,7 @@ def show_measured(
     from benchmarks.reports.instructions import counts_table
     from benchmarks.reports.predicted import predicted_table
     from benchmarks.reports.terminal import latency_table
+    from benchmarks.results import LatencyResult
     from edgeproof.stages.judging import exit_code
 
     codes = []
@@ -71,6 +72,8 @@ def show_measured(
         if isinstance(result, CountResult) and any(row.predicted("invoke") for row in result.rows):
             console.show("")
             console.show(predicted_table(result))
+        if isinstance(result, LatencyResult) and result.validity:
+            console.show(f"Times of {result.target} are {result.validity}.")
         if isinstance(result, CountResult) and result.target in references:
             comparison = compare(result, references[result.target], most_percent)
             fields["comparison"] = {"passed": comparison.passed, "max_slowdown_percent": most_percent, "lines": sentences(comparison)}
@@ -90,7 +93,7 @@ def show_measured(
     if any(isinstance(result, CountResult) for result in results):
         console.show("Instructions compare within one format, runtime and core: they tell a regression, not which format is faster.")
     if not all(isinstance(result, CountResult) for result in results):
-        console.show("Microseconds of this machine: ratios travel, times do not.")
+        console.show("Microseconds of the machine named: ratios travel, times do not.")
     return 1 if 1 in codes else max(codes, default=0)
 
 

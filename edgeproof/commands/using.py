@@ -40,13 +40,18 @@ def predict(
     return 0
 
 
-def doctor(as_json: JsonOption = False, verbose: VerboseOption = False) -> int:
-    """What works on this machine, and what each missing part costs."""
+def doctor(
+    on: Annotated[list[str] | None, typer.Option("--on", metavar="TARGET", help="Try every runtime there: sim-pi4, ssh://USER@HOST, …")] = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> int:
+    """What works on this machine, which targets can be reached from here, and what each lacks."""
     from edgeproof.console import Console
     from edgeproof.stages.diagnosing import examine
+    from edgeproof.stages.reaching import examine_targets, kinds_of_target
 
     console = Console(as_json=as_json, verbose=verbose)
-    findings = examine()
+    findings = examine_targets(on, console) if on else [*examine(), *kinds_of_target()]
     console.give({"findings": [vars(finding) for finding in findings]})
     for finding in findings:
         console.show(f"{'ok     ' if finding.works else 'missing'} {finding.subject}: {finding.detail}")

@@ -13,6 +13,7 @@ from edgeproof.stages.keras_file import KerasFile
 from edgeproof.stages.project import dataset_facts, versions
 from edgeproof.workspace import Workspace, file_sha256
 from train.datasets import Dataset, load_dataset
+from train.ink import measure_ink
 from train.overview import overview
 from train.recipes import Recipe, find_recipe
 from train.splits import Split, stratified_split
@@ -31,7 +32,7 @@ def train_baseline(workspace: Workspace, console: Console, *, recipe: str, sourc
     dataset = load_dataset(source)
     dataset.check_splittable()
     split = stratified_split(dataset.labels, seed)
-    contract = Preprocessing.named("unit", dataset.shape)
+    contract = replace(Preprocessing.named("unit", dataset.shape), ink=measure_ink(dataset.images))
     _introduce(console, dataset)
     with console.natives_silenced():
         from train.fit import fit
@@ -88,7 +89,8 @@ def adopt_baseline(
             "model": {"file": model_path.name, "sha256": file_sha256(model_path)},
             "output": "logits" if logits else given.output,
         }
-        return _keep(workspace, console, given.model, dataset, split, given.contract, facts, None)
+        contract = replace(given.contract, ink=measure_ink(dataset.images))
+        return _keep(workspace, console, given.model, dataset, split, contract, facts, None)
 
 
 def _keep(

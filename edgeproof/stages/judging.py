@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING
 
 from benchmarks import parity, statistics
 from benchmarks.layers import LayerRow
-from benchmarks.matrix import Artifact, able_runtimes, cells, collect
+from benchmarks.matrix import Artifact, Cell, able_runtimes, cells, collect
 from benchmarks.outputs import Outputs, from_arrays, outputs_file, to_arrays
 from benchmarks.parity import Report
 from benchmarks.reports.junit import junit_xml
 from benchmarks.reports.markdown import parity_markdown
+from benchmarks.targets import machine_of
 from benchmarks.targets.base import Target
+from benchmarks.targets.local import LocalTarget
 from benchmarks.targets.simulated import SimulatedTarget
 from edge_runtime.errors import InputError, unknown_name
 from edge_runtime.interpreter import RUNTIMES, find_runtime
+from edge_runtime.progress import Progress
 from edgeproof.console import Console
 from edgeproof.stages.explaining import Tables, explain_failures
-from edgeproof.stages.places import open_targets
+from edgeproof.stages.places import open_targets, visiting
+from edgeproof.stages.side_by_side import on_all
 from edgeproof.stages.simulating import before_long_run, simulated_cells
 from edgeproof.workspace import Workspace
 
@@ -45,15 +49,21 @@ def judge_parity(
         raise InputError(f"Nothing to run: {', '.join(runtimes)} has no {', '.join(kernels)} kernels.")
     images = workspace.read_arrays("validation.npz")["images"]
     _warn_if_too_few(console, len(images), margin_pp)
-    outputs: list[Outputs] = []
-    for target in chosen:
-        own = matrix
-        if isinstance(target, SimulatedTarget):
-            own = simulated_cells(matrix, len(images), every_kernel=bool(kernels))
-            before_long_run(workspace, console, target, own)
-        with console.progress(f"Parity on {target.name}") as progress:
-            outputs += collect(own, images, target, progress=progress)
-    return judge_outputs(workspace, outputs, margin_pp, targets=chosen)
+    own = {target.name: _own_cells(target, matrix, len(images), every_kernel=bool(kernels)) for target in chosen}
+
+    def answers_of(target: Target, progress: Progress) -> list[Outputs]:
+        return collect(own[target.name], images, target, progress=progress)
+
+    with visiting(chosen, [cell.runtime for cell in matrix], console):
+        for target in chosen:
+            if not isinstance(target, LocalTarget):
+                before_long_run(workspace, console, target, own[target.name])
+        answered = on_all(chosen, console, "Parity", answers_of, apart=machine_of)
+        return judge_outputs(workspace, [answers for each in answered for answers in each], margin_pp, targets=chosen)
+
+
+def _own_cells(target: Target, matrix: Sequence[Cell], images: int, *, every_kernel: bool) -> Sequence[Cell]:
+    return simulated_cells(matrix, images, every_kernel=every_kernel) if isinstance(target, SimulatedTarget) else matrix
 
 
 def judge_outputs(

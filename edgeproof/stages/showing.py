@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks.outputs import file_part
 from benchmarks.reports.summary import Recommendation, SummaryRow, recommend, summarize
+from benchmarks.results import LatencyResult, read_result
+from benchmarks.validity import INVALID
+from edge_runtime.errors import InputError
 from edgeproof.console import Console
-from edgeproof.stages.benching import results_of
 from edgeproof.workspace import Workspace
 
 
@@ -43,3 +46,19 @@ def summary(workspace: Workspace, console: Console) -> tuple[list[SummaryRow], R
     parity, manifest = workspace.read_json("parity.json"), workspace.read_json("artifacts/manifest.json")
     rows = summarize(parity, manifest, results_of(workspace, console))
     return rows, recommend(rows, manifest, parity["margin_pp"])
+
+
+def results_of(workspace: Workspace, console: Console, target: str = "local") -> list[LatencyResult]:
+    """The readable latency results of a target, newest first; the others, and those that are INVALID, are named and left out."""
+    results = []
+    for path in sorted((workspace / "latency").glob(f"{file_part(target)}-????????T??????Z.json"), reverse=True):
+        try:
+            result = read_result(path)
+        except InputError as error:
+            console.say(f"left out: {error}")
+            continue
+        if result.validity.startswith(INVALID):
+            console.say(f"left out: {path} is {result.validity}")
+        else:
+            results.append(result)
+    return results
