@@ -25,7 +25,7 @@ from edgeproof.stages.bundling import supply
 from evidence.boards_page import figure, page
 from evidence.findings import ROOT
 from evidence.networks import NCNN, Published, Ran, read_published, run_all
-from evidence.weights import Fit, Row, fit, nested_errors
+from evidence.weights import Fit, Row, fit, interval_factor, nested_errors
 
 PAGE = ROOT / "docs/boards.md"
 _FIGURES = "figures"  # beside the page
@@ -105,7 +105,17 @@ def _run(published: Published, boards: Sequence[str], console: Console) -> tuple
 def rows_of(board: str, found: Mapping[str, Ran], published: Published, llvm_cores: Sequence[str], analyser: Analyser) -> list[Row]:
     """What each network did on a board beside its published time."""
     events = count_events([(ran.blocks, ran.traffic) for ran in found.values()], llvm_cores, analyser)
-    return [Row(name, one, published.milliseconds[board][name]) for name, one in zip(found, events, strict=True)]
+    return [Row(name, one, published.milliseconds[board][name], _kind(name)) for name, one in zip(found, events, strict=True)]
+
+
+def _kind(network: str) -> str:
+    return "int8" if network.endswith("int8") else "float"
+
+
+def _factors(fits: Mapping[str, Fit]) -> dict[str, float]:
+    """The interval of each board: its own, but never narrower than that of all boards' errors together, which are four times as many."""
+    together = interval_factor([size for fit in fits.values() for size in fit.sizes])
+    return {board: max(interval_factor(fit.sizes), together) for board, fit in fits.items()}
 
 
 def _fits(step: Step, published: Published, found: Results, analyser: Analyser) -> dict[str, tuple[list[Row], Fit]]:
@@ -128,30 +138,30 @@ def _write(published: Published, found: Results, reasons: Mapping[str, str], ana
         board: nested_errors([(fits[board][0], step.events) for step, fits in zip(STEPS, tried, strict=True)], BOARDS[board].clock_mhz)
         for board in chosen
     }
+    factors = _factors({board: one for board, (_, one) in chosen.items()})
     constants = {
         "schema": SCHEMA,
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "source": published.source,
         "with": {"llvm": analyser.version, "ncnn": NCNN},
-        "boards": {board: _constants(board, one, rows) for board, (rows, one) in chosen.items()},
+        "boards": {board: _constants(board, one, factors[board]) for board, (_, one) in chosen.items()},
     }
     TIMES.write_text(json.dumps(constants, indent=1) + "\n")
     for board, (rows, one) in chosen.items():
-        figure(BOARDS[board].title, rows, one, PAGE.parent / _FIGURES / f"board-{board}.svg")
+        figure(BOARDS[board].title, rows, one, factors[board], PAGE.parent / _FIGURES / f"board-{board}.svg")
     PAGE.write_text(page(constants, chosen, ablation, CHOSEN.about, nested, reasons))
     print(f"Written: {TIMES}, {PAGE} and its figures")
 
 
-def _constants(board: str, one: Fit, rows: Sequence[Row]) -> dict[str, object]:
-    low, high = one.interval()
+def _constants(board: str, one: Fit, factor: float) -> dict[str, object]:
     errors = {"mean": one.mean, "median": one.median, "worst": one.worst}
     return {
         "clock_mhz": BOARDS[board].clock_mhz,
         "weights": {name: round(weight, 4) for name, weight in one.weights.items()},
-        "low": round(low, 4),
-        "high": round(high, 4),
-        "networks": len(rows),
-        "covered": one.covered(),
+        "low": round(1 / factor, 4),
+        "high": round(factor, 4),
+        "networks": len(one.ratios),
+        "covered": one.covered(factor),
         "leave_one_out": {name: round(value, 4) for name, value in errors.items()},
     }
 

@@ -14,6 +14,12 @@ from evidence.weights import COVERAGE, Fit, Row
 
 Fits = Mapping[str, tuple[Sequence[Row], Fit]]
 
+_ERRORS = """## Errors
+
+Each network predicted with the weights that all others give, one thread. *Unseen kernels*: int8 networks predicted with the weights that the
+float networks give, as a stand-in for another library's kernels."""
+_INTERVAL = f"""A prediction's interval goes from prediction / factor to prediction × factor. The factor comes from the larger of each network's two errors: it
+leaves at least {COVERAGE:.0%} of networks like these inside (conformal prediction), and is never less than all boards' errors together give."""
 _STEPS = """## What each step brings
 
 Mean (worst) leave-one-out error. The step in bold is the one used. It was chosen on these same networks; the last line is what that hides."""
@@ -33,9 +39,9 @@ def page(
     parts = [
         _TEXT.read_text().rstrip(),
         f"Times: {constants['source']}. Counted with ncnn {versions['ncnn']} and LLVM {versions['llvm']} on {constants['date']}.",
-        "## Errors\n\nEach network predicted with the weights that all others give, one thread.",
-        _errors(chosen),
-        f"Interval: factors of a prediction that leave at least {COVERAGE:.0%} of networks like these inside (conformal, from the same errors).",
+        _ERRORS,
+        _errors(chosen, constants["boards"]),
+        _INTERVAL,
         _STEPS,
         _steps(ablation, kept, nested),
         *(_board(board, rows, fit) for board, (rows, fit) in chosen.items()),
@@ -49,15 +55,17 @@ def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *lines))
 
 
-def _errors(chosen: Fits) -> str:
+def _errors(chosen: Fits, constants: Mapping[str, Any]) -> str:
     lines = []
     for board, (rows, fit) in chosen.items():
-        low, high = fit.interval()
-        model, weights = ", ".join(LLVM_CORES[BOARDS[board].core]), ", ".join(f"{weight:.2f} × {name}" for name, weight in fit.weights.items())
+        models, weights = ", ".join(LLVM_CORES[BOARDS[board].core]), ", ".join(f"{weight:.2f} × {name}" for name, weight in fit.weights.items())
         errors = f"{fit.mean:.1%} / {fit.median:.1%} / {fit.worst:.1%}"
+        unseen = ", ".join(f"{ratio - 1:+.0%}" for row, ratio in zip(rows, fit.unseen, strict=True) if row.kind == "int8")
         core = f"{BOARDS[board].core}, {BOARDS[board].clock_mhz} MHz"
-        lines.append([board, core, model, weights, str(len(rows)), errors, f"× {low:.2f} to {high:.2f}", f"{fit.covered()} of {len(rows)}"])
-    return _table(("board", "core", "LLVM's model", "clock cycles", "networks", "mean / median / worst error", "interval", "covered"), lines)
+        own = constants[board]
+        lines.append([board, core, models, weights, errors, unseen, f"{own['high']:.2f}", f"{own['covered']} of {own['networks']}"])
+    head = ("board", "core", "LLVM's models", "clock cycles", "mean / median / worst error", "unseen kernels", "factor", "covered")
+    return _table(head, lines)
 
 
 def _steps(ablation: Mapping[str, Mapping[str, Fit]], kept: str, nested: Mapping[str, np.ndarray]) -> str:
@@ -84,7 +92,7 @@ def _board(board: str, rows: Sequence[Row], fit: Fit) -> str:
     return f"## {BOARDS[board].title}\n\n![Predicted against published times](figures/board-{board}.svg)\n\n{_table(head, lines)}"
 
 
-def figure(title: str, rows: Sequence[Row], fit: Fit, path: Path) -> None:
+def figure(title: str, rows: Sequence[Row], fit: Fit, factor: float, path: Path) -> None:
     """Predicted (each by the others) against published times, with the interval."""
     import matplotlib
 
@@ -94,11 +102,10 @@ def figure(title: str, rows: Sequence[Row], fit: Fit, path: Path) -> None:
 
     published = [row.published for row in rows]
     predicted = [row.published * ratio for row, ratio in zip(rows, fit.ratios, strict=True)]
-    low, high = fit.interval()
     ends = [min(published + predicted) * 0.8, max(published + predicted) * 1.25]
     drawing, axes = pyplot.subplots(figsize=(5.2, 4.6))
     axes.plot(ends, ends, color="#888", linewidth=1)
-    axes.fill_between(ends, [end / high for end in ends], [end / low for end in ends], color="#888", alpha=0.15, linewidth=0)
+    axes.fill_between(ends, [end / factor for end in ends], [end * factor for end in ends], color="#888", alpha=0.15, linewidth=0)
     axes.scatter(published, predicted, s=24, zorder=3)
     for row, x, y in zip(rows, published, predicted, strict=True):
         axes.annotate(row.network, (x, y), xytext=(4, -8), textcoords="offset points", fontsize=7)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 COVERAGE = 0.8  # of networks not seen, inside the interval
+_ENOUGH = 3  # networks a weight
 
 
 @dataclass(frozen=True)
@@ -18,14 +19,16 @@ class Row:
     network: str
     events: Mapping[str, float]
     published: float  # milliseconds
+    kind: str = ""  # networks of one kind share kernels that others do not use
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Weights of a board, and predicted / published of each network, predicted with the weights that all others give."""
+    """Weights of a board, and predicted / published of each network that was left out."""
 
     weights: dict[str, float]  # clock cycles an event
-    ratios: tuple[float, ...]
+    ratios: tuple[float, ...]  # with the weights that all others give
+    unseen: tuple[float, ...]  # with those that all networks of other kinds give, where these are enough
 
     @property
     def errors(self) -> np.ndarray:
@@ -44,20 +47,23 @@ class Fit:
     def worst(self) -> float:
         return float(np.abs(self.errors).max())
 
-    def interval(self) -> tuple[float, float]:
-        """Factors of a prediction between which a network not seen lies with probability COVERAGE at least, if it is one like these.
+    @property
+    def sizes(self) -> list[float]:
+        """Of each network, the larger of its two errors, as the absolute logarithm of predicted / published."""
+        return [max(abs(math.log(one)), abs(math.log(other))) for one, other in zip(self.ratios, self.unseen, strict=True)]
 
-        Split-free conformal prediction: of n absolute log errors, the ceil((n + 1) * COVERAGE)-th smallest.
-        """
-        sizes = np.sort(np.abs(np.log(self.ratios)))
-        rank = min(len(sizes), math.ceil((len(sizes) + 1) * COVERAGE))
-        widest = float(np.exp(sizes[rank - 1]))
-        return 1 / widest, widest
+    def covered(self, factor: float) -> int:
+        """How many published times lie between leave-one-out prediction / factor and prediction × factor."""
+        return sum(abs(math.log(ratio)) <= math.log(factor) + 1e-9 for ratio in self.ratios)
 
-    def covered(self) -> int:
-        """How many networks' published times lie in the interval of their leave-one-out prediction."""
-        low, high = self.interval()
-        return sum(low - 1e-9 <= 1 / ratio <= high + 1e-9 for ratio in self.ratios)
+
+def interval_factor(sizes: Sequence[float]) -> float:
+    """A prediction is divided and multiplied by this: a network not seen lies between, with probability COVERAGE at least, if it is one like these.
+
+    Conformal prediction: of n sizes of errors, the ceil((n + 1) * COVERAGE)-th smallest.
+    """
+    rank = min(len(sizes), math.ceil((len(sizes) + 1) * COVERAGE))
+    return math.exp(sorted(sizes)[rank - 1])
 
 
 def fit(rows: Sequence[Row], names: Sequence[str], clock_mhz: int) -> Fit:
@@ -69,8 +75,15 @@ def fit(rows: Sequence[Row], names: Sequence[str], clock_mhz: int) -> Fit:
         shares = np.array([_shares(row, names, clock_mhz) for row in some])
         return np.asarray(nnls(shares, np.ones(len(some)))[0])
 
-    ratios = [float(_shares(row, names, clock_mhz) @ weigh([other for other in rows if other is not row])) for row in rows]
-    return Fit(dict(zip(names, map(float, weigh(rows)), strict=True)), tuple(ratios))
+    def ratio(row: Row, others: Sequence[Row]) -> float:
+        return float(_shares(row, names, clock_mhz) @ weigh(others))
+
+    ratios, unseen = [], []
+    for row in rows:
+        ratios.append(ratio(row, [other for other in rows if other is not row]))
+        strangers = [other for other in rows if other.kind != row.kind]
+        unseen.append(ratio(row, strangers) if len(strangers) >= _ENOUGH * len(names) else ratios[-1])
+    return Fit(dict(zip(names, map(float, weigh(rows)), strict=True)), tuple(ratios), tuple(unseen))
 
 
 def _shares(row: Row, names: Sequence[str], clock_mhz: int) -> np.ndarray:
