@@ -1,6 +1,6 @@
 """Instruction counts on disk: versioned JSON with the raw counts; what one inference takes is computed when it is read.
 
-schema 1   {schema, kind: "instructions", target, utc, board, core, emulator, python, threads, runs, rows: [{artifact, format, sha256, bytes,
+schema 1   {schema, kind: "instructions", target, utc, board, core, emulator, llvm, python, threads, runs, rows: [{artifact, format, sha256, bytes,
            runtime, runtime_version, kernels, threads, delegate, reason, instructions: {empty, invoke, predict}}]}
            `instructions` are those executed in a window of `runs` inferences, and in one of none. With LLVM, a row holds predicted: {invoke,
            predict}, each {instructions, cycles, milliseconds, low, high} of one inference: predicted, not measured (docs/boards.md).
@@ -73,9 +73,11 @@ class CountResult:
         return {(row["artifact"], row["runtime"]): row["reason"] for row in self.fields["rows"] if row["reason"]}
 
 
-def to_result(counted: Sequence[Counted], target: SimulatedTarget, predicted: Sequence[Mapping[str, Prediction]] | None = None) -> dict[str, Any]:
-    """What `latency/<target>-<utc>.json` holds. `predicted`: what `predict_times` says of `counted`, None without LLVM."""
-    predictions: Sequence[Mapping[str, Prediction]] = predicted or [{}] * len(counted)
+def to_result(
+    counted: Sequence[Counted], target: SimulatedTarget, predicted: Sequence[Mapping[str, Prediction]] = (), llvm: str = ""
+) -> dict[str, Any]:
+    """What `latency/<target>-<utc>.json` holds. `predicted`: what `predict_times` says of `counted`, with that version of LLVM, if there is any."""
+    predictions = predicted or [{}] * len(counted)
     return {
         "schema": SCHEMA,
         "kind": KIND,
@@ -84,6 +86,7 @@ def to_result(counted: Sequence[Counted], target: SimulatedTarget, predicted: Se
         "board": target.board.title,
         "core": target.board.core,
         "emulator": target.emulator(),
+        "llvm": llvm,
         "python": ".".join(map(str, target.board.machine.python)),
         "threads": 1,
         "runs": RUNS,

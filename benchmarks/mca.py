@@ -134,9 +134,18 @@ def _rewritten(line: str) -> str:
     return line
 
 
+def have_llvm() -> bool:
+    """Whether there is an LLVM on PATH that is not too old. What it cannot do yet, `Analyser` finds out."""
+    try:
+        _program("llvm-mca"), _program("llvm-mc")
+    except RuntimeMissingError:
+        return False
+    return True
+
+
 def _program(name: str) -> str:
-    """A program of LLVM: the unversioned one, or Debian's of the newest version."""
-    named = [f"{name}-{version}" for version in range(OLDEST_LLVM + 10, OLDEST_LLVM - 1, -1)]
+    """A program of LLVM, of the oldest version that will do: board_times.json was made with it, and models of cores change."""
+    named = [f"{name}-{version}" for version in range(OLDEST_LLVM, OLDEST_LLVM + 10)]
     for candidate in (*named, name):
         if shutil.which(candidate):
             return candidate

@@ -18,8 +18,9 @@ _ERRORS = """## Errors
 
 Each network predicted with the weights that all others give, one thread. *Unseen kernels*: int8 networks predicted with the weights that the
 float networks give, as a stand-in for another library's kernels."""
-_INTERVAL = f"""A prediction's interval goes from prediction / factor to prediction × factor. The factor comes from the larger of each network's two errors: it
-leaves at least {COVERAGE:.0%} of networks like these inside (conformal prediction), and is never less than all boards' errors together give."""
+_INTERVAL = f"""A prediction's interval goes from prediction / factor to prediction × factor. The factor comes from the larger of each network's two
+errors: it leaves at least {COVERAGE:.0%} of networks like these inside (conformal prediction), and is never less than all boards' errors
+together give."""
 _STEPS = """## What each step brings
 
 Mean (worst) leave-one-out error. The step in bold is the one used. It was chosen on these same networks; the last line is what that hides."""

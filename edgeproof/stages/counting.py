@@ -29,20 +29,21 @@ def count(workspace: Workspace, console: Console, target: SimulatedTarget, runti
     prepare_simulated(target, [runtime for artifact in artifacts for runtime in able_runtimes(artifact, runtimes)], console)
     with console.progress(f"Instructions on {target.name}") as progress:
         counted = count_instructions(artifacts, images, target, runtimes=runtimes, progress=progress)
-    result = CountResult(to_result(counted, target, _predicted(counted, target, console)))
+    result = CountResult(to_result(counted, target, *_predicted(counted, target, console)))
     workspace.write_json(f"latency/{target.name}-{result.fields['utc']}.json", dict(result.fields))
     for (artifact, runtime), reason in result.failed.items():
         console.say(f"{artifact} on {runtime} was not counted: {reason}")
     return result
 
 
-def _predicted(counted: Sequence[Counted], target: SimulatedTarget, console: Console) -> list[dict[str, Prediction]] | None:
-    """Predicted times; None without LLVM, with a word on what to install: the counts remain."""
+def _predicted(counted: Sequence[Counted], target: SimulatedTarget, console: Console) -> tuple[list[dict[str, Prediction]], str]:
+    """Predicted times, and LLVM's version; nothing without LLVM, with a word on what to install: the counts remain."""
+    analyser = Analyser(cache_folder())
     try:
-        return predict_times(target.board.name, counted, Analyser(cache_folder()))
+        return predict_times(target.board.name, counted, analyser), analyser.version
     except RuntimeMissingError as error:
         console.say(str(error))
-        return None
+        return [], ""
 
 
 def references_of(place: Path, targets: Sequence[str]) -> dict[str, CountResult]:
