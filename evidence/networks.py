@@ -89,9 +89,11 @@ def run_network(network: str, published: Published, target: SimulatedTarget, cac
         options = target.counting(folder / "blocks", folder / "traffic")
         command = target.python(ncnn_packages(target, cache), ("-P", str(_JOB), str(graph), str(pixels), str(int(half))), options)
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
-        reason = done.stdout.strip() or (f"ncnn {NCNN} ended with exit code {done.returncode}" if done.returncode else "")
-        if reason:
-            raise RuntimeProblem(reason.splitlines()[-1])
+        if reason := done.stdout.strip():
+            raise RuntimeProblem(reason)
+        if done.returncode:  # ncnn says why on stderr, then crashes
+            lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            raise RuntimeProblem(f"ncnn {NCNN} cannot run it ({lines[0]})")
 
     folder = kept(cache / "networks", made_from, make)
     windows, traffic = read_windows(folder / "blocks"), read_traffic(folder / "traffic")
