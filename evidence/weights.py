@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -75,8 +75,11 @@ class Way:
     events: Sequence[str]
     shared: Sequence[str] = ()  # of `events`, those that have one weight on all these boards: what a core's clock cycles are spent on
 
-    def without(self, drop: Callable[[Row], bool]) -> Way:
-        return replace(self, boards={board: [row for row in rows if not drop(row)] for board, rows in self.boards.items()})
+    def without(self, network: str = "", kind: str | None = None) -> Way:
+        """As if a network had never run on any of the boards, or all networks of a kind."""
+        return replace(
+            self, boards={board: [row for row in rows if row.network != network and row.kind != kind] for board, rows in self.boards.items()}
+        )
 
     def weights(self) -> dict[str, dict[str, float]]:
         """By board, the weights, none below zero, that make the squares of all relative errors least."""
@@ -107,8 +110,8 @@ def fit(way: Way) -> dict[str, Fit]:
     """Weights and errors of each board. A network is left out on all boards at once, and so is a kind."""
     weights = way.weights()
     rows = [row for some in way.boards.values() for row in some]
-    left_out = {name: way.without(lambda row, name=name: row.network == name).weights() for name in {row.network for row in rows}}
-    strangers = {kind: way.without(lambda row, kind=kind: row.kind == kind) for kind in {row.kind for row in rows}}
+    left_out = {name: way.without(name).weights() for name in {row.network for row in rows}}
+    strangers = {kind: way.without(kind=kind) for kind in {row.kind for row in rows}}
     enough = {kind: min(map(len, some.boards.values())) >= _ENOUGH * len(way.events) for kind, some in strangers.items()}
     of_others = {kind: some.weights() for kind, some in strangers.items() if enough[kind]}
 
@@ -124,7 +127,7 @@ def nested_errors(ways: Sequence[Way]) -> dict[str, np.ndarray]:
     """What choosing among ways to predict adds to the errors: each network predicted in the way that is best on all others, by board."""
     errors: dict[str, list[float]] = {board: [] for board in ways[0].boards}
     for name in dict.fromkeys(row.network for rows in ways[0].boards.values() for row in rows):
-        without = [way.without(lambda row, name=name: row.network == name) for way in ways]
+        without = [way.without(name) for way in ways]
         means = [np.mean([one.mean for one in fit(way).values()]) for way in without]
         best = int(np.argmin(means))
         weights = without[best].weights()
