@@ -87,7 +87,7 @@ def run_network(network: str, published: Published, target: SimulatedTarget, cac
 
     def make(folder: Path) -> None:
         options = target.counting(folder / "blocks", folder / "traffic")
-        command = target.python(ncnn_packages(target, cache), ("-P", str(_JOB), str(graph), str(pixels), str(int(half))), options)
+        command = target.python(ncnn_packages(target, cache), ("-P", str(_JOB), str(graph.resolve()), str(pixels), str(int(half))), options)
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
         if reason := done.stdout.strip():
             raise RuntimeProblem(reason)
