@@ -1,20 +1,22 @@
 """Instruction counts on disk: versioned JSON with the raw counts; what one inference takes is computed when it is read.
 
-schema 1   {schema, kind: "instructions", target, utc, board, core, emulator, python, threads, runs, rows: [{artifact, format, sha256, bytes,
+schema 1   {schema, kind: "instructions", target, utc, board, core, emulator, llvm, python, threads, runs, rows: [{artifact, format, sha256, bytes,
            runtime, runtime_version, kernels, threads, delegate, reason, instructions: {empty, invoke, predict}}]}
-           `instructions` are those executed in a window of `runs` inferences, and in one of none.
+           `instructions` are those executed in a window of `runs` inferences, and in one of none. With LLVM, a row holds predicted: {invoke,
+           predict}, each {instructions, cycles, milliseconds, low, high} of one inference: predicted, not measured (docs/boards.md).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks.instructions import EMPTY, SCOPES, Counted
+from benchmarks.predict import Prediction
 from benchmarks.targets.simulated import SimulatedTarget
 from edge_runtime.counting import RUNS
 from edge_runtime.errors import InputError
@@ -45,6 +47,11 @@ class CountRow:
         counts = self.fields["instructions"]
         return (counts[scope] - counts[EMPTY]) / self.runs
 
+    def predicted(self, scope: str) -> Prediction | None:
+        """Time of one inference on the board; None where LLVM was missing."""
+        fields = self.fields.get("predicted")
+        return Prediction(**fields[scope]) if fields else None
+
 
 @dataclass(frozen=True)
 class CountResult:
@@ -66,8 +73,11 @@ class CountResult:
         return {(row["artifact"], row["runtime"]): row["reason"] for row in self.fields["rows"] if row["reason"]}
 
 
-def to_result(counted: Sequence[Counted], target: SimulatedTarget) -> dict[str, Any]:
-    """What `latency/<target>-<utc>.json` holds."""
+def to_result(
+    counted: Sequence[Counted], target: SimulatedTarget, predicted: Sequence[Mapping[str, Prediction]] = (), llvm: str = ""
+) -> dict[str, Any]:
+    """What `latency/<target>-<utc>.json` holds. `predicted`: what `predict_times` says of `counted`, with that version of LLVM, if there is any."""
+    predictions = predicted or [{}] * len(counted)
     return {
         "schema": SCHEMA,
         "kind": KIND,
@@ -76,17 +86,19 @@ def to_result(counted: Sequence[Counted], target: SimulatedTarget) -> dict[str, 
         "board": target.board.title,
         "core": target.board.core,
         "emulator": target.emulator(),
+        "llvm": llvm,
         "python": ".".join(map(str, target.board.machine.python)),
         "threads": 1,
         "runs": RUNS,
-        "rows": [_row(one) for one in counted],
+        "rows": [_row(one, times) for one, times in zip(counted, predictions, strict=True)],
     }
 
 
-def _row(one: Counted) -> dict[str, Any]:
+def _row(one: Counted, predicted: Mapping[str, Prediction]) -> dict[str, Any]:
     artifact = one.artifact
     identity = {"artifact": artifact.path.name, "format": artifact.format, "sha256": artifact.sha256, "bytes": artifact.bytes, "runtime": one.runtime}
-    return {**identity, **one.facts, "reason": one.reason, "instructions": one.totals()}
+    times = {"predicted": {scope: asdict(time) for scope, time in predicted.items()}} if predicted else {}
+    return {**identity, **one.facts, "reason": one.reason, "instructions": one.totals(), **times}
 
 
 def read_counts(path: Path) -> CountResult:
@@ -99,7 +111,7 @@ def read_counts(path: Path) -> CountResult:
             raise InputError(f"{path} has schema {fields.get('schema')}, this edgeproof reads {SCHEMA}: upgrade it.")
         result = CountResult(fields)
         for row in result.rows:
-            [row.per_inference(scope) for scope in SCOPES], row.key, row.kind  # a reader must not find out in the middle of a table
+            _ = row.key, row.kind, [(row.per_inference(scope), row.predicted(scope)) for scope in SCOPES]  # a reader must not find out later
         return result
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         raise InputError(f"Cannot read instruction counts {path} ({error}).") from None

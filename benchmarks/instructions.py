@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.caches import Traffic, read_traffic
 from benchmarks.matrix import Artifact, able_runtimes
 from benchmarks.targets.simulated import SimulatedTarget
 from edge_runtime.counting import RUNS
@@ -52,6 +53,7 @@ class Counted:
     facts: dict[str, Any] = field(default_factory=dict)
     runs: int = RUNS  # inferences in a window
     windows: dict[str, Blocks] = field(default_factory=dict)  # of "empty" and each of SCOPES, as executed
+    traffic: dict[str, Traffic] = field(default_factory=dict)  # the same windows' misses of caches
     reason: str = ""
 
     def totals(self) -> dict[str, int]:
@@ -84,25 +86,28 @@ def count_instructions(
             def tell(index: int, total: int, before: int = done, runtime: str = runtime) -> None:
                 progress(before + index, len(counted), runtime)
 
-            _count_together(group, images_file, Path(folder) / f"{runtime}.blocks", target, tell)
+            _count_together(group, images_file, Path(folder), target, tell)
             done += len(group)
     return counted
 
 
-def _count_together(group: Sequence[Counted], images_file: Path, blocks_file: Path, target: SimulatedTarget, tell: Any) -> None:
+def _count_together(group: Sequence[Counted], images_file: Path, folder: Path, target: SimulatedTarget, tell: Any) -> None:
     artifacts = [one.artifact for one in group]
+    blocks_file, traffic_file = (folder / f"{group[0].runtime}.{kind}" for kind in ("blocks", "traffic"))
     models = {"models": [str(artifact.path) for artifact in artifacts], "assume": [artifact.assume for artifact in artifacts]}
     job = {"job": "count", **models, "images": str(images_file), "runs": RUNS, "threads": 1}
     try:
-        answers = target.count(job, group[0].runtime, blocks_file, tell)["models"]
-        windows = read_windows(blocks_file)
+        answers = target.count(job, group[0].runtime, blocks_file, traffic_file, tell)["models"]
+        windows, traffic = read_windows(blocks_file), read_traffic(traffic_file)
     except (RuntimeProblem, ValueError) as error:  # ValueError: a disk that was full
         for one in group:
             one.reason = str(error)
         return
     for one, answer in zip(group, answers, strict=True):
         one.reason = answer.pop("reason")
-        one.windows = {scope: windows[number] for scope, number in answer.pop("windows", {}).items()}
+        numbers = answer.pop("windows", {})
+        one.windows = {scope: windows[number] for scope, number in numbers.items()}
+        one.traffic = {scope: traffic[number] for scope, number in numbers.items()}
         one.facts = answer
 
 

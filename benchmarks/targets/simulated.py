@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.boards import BOARDS, Board
+from benchmarks.caches import CACHES
 from benchmarks.targets.base import Supply
 from benchmarks.targets.kept import kept
 from benchmarks.targets.programs import require, run
@@ -25,7 +26,7 @@ from edge_runtime.worker import Worker
 
 PREFIX = "sim-"
 SIMULATED = {f"{PREFIX}{name}": board for name, board in BOARDS.items()}
-_PLUGIN = Path(__file__).with_name("blocks.c")
+PLUGINS = _BLOCKS, _CACHES = [Path(__file__).with_name(name) for name in ("blocks.c", "caches.c")]
 _PACKAGES = "site-packages/"  # in a bundle
 _BYTECODE = ".bytecode"
 
@@ -48,9 +49,9 @@ class SimulatedTarget:
     def start(self, job: Job, runtime: str) -> Worker:
         return Worker({**job, "runtime": runtime}, self._command(runtime))
 
-    def count(self, job: Job, runtime: str, blocks: Path, progress: Callable[[int, int], None] | None = None) -> Message:
-        """Run a `count` job and write the blocks of its windows to `blocks`; see blocks.c."""
-        options = ("-plugin", f"{_quoted(self.plugin())},out={_quoted(blocks)}")
+    def count(self, job: Job, runtime: str, blocks: Path, traffic: Path, progress: Callable[[int, int], None] | None = None) -> Message:
+        """Run a `count` job and write what its windows did: blocks to `blocks`, see blocks.c, and misses of caches to `traffic`, see caches.c."""
+        options = self.counting(blocks, traffic)
         with Worker({**job, "runtime": runtime}, self._command(runtime, options)) as worker:
             return worker.result(progress)
 
@@ -73,14 +74,20 @@ class SimulatedTarget:
             self._packages[runtime] = kept(self._cache / "packages", sha256, lambda folder: _unpack(bundle, folder))
         return self._packages[runtime]
 
-    def plugin(self) -> Path:
-        """The compiled plugin that counts blocks."""
+    def counting(self, blocks: Path, traffic: Path) -> tuple[str, ...]:
+        """The emulator's options to count blocks and misses of caches into these files."""
+        misses = f"{_quoted(self.plugin(_CACHES))},out={_quoted(traffic)},{CACHES[self.board.name].options()}"
+        return "-plugin", f"{_quoted(self.plugin(_BLOCKS))},out={_quoted(blocks)}", "-plugin", misses
+
+    def plugin(self, source: Path) -> Path:
+        """A compiled plugin."""
         compiler = run(("gcc", "--version"), "gcc").splitlines()[0]
+        name = f"{source.stem}.so"
 
         def compile_it(folder: Path) -> None:
-            run(("gcc", "-O2", "-shared", "-fPIC", "-o", str(folder / "blocks.so"), str(_PLUGIN)), "Compiling the counting plugin")
+            run(("gcc", "-O2", "-shared", "-fPIC", "-o", str(folder / name), str(source)), f"Compiling {source.name}")
 
-        return kept(self._cache / "plugins", [compiler, _PLUGIN.read_text()], compile_it) / "blocks.so"
+        return kept(self._cache / "plugins", [compiler, source.name, source.read_text()], compile_it) / name
 
     def emulator(self) -> str:
         """Name and version of the emulator."""
@@ -89,7 +96,13 @@ class SimulatedTarget:
     def _command(self, runtime: str, options: tuple[str, ...] = ()) -> tuple[str, ...]:
         self.require()
         with self._making:
-            root, packages = self.system(), self.packages(runtime)
+            self.system()
+            packages = self.packages(runtime)
+        return self.python(packages, ("-P", "-m", "edge_runtime", "job"), options)
+
+    def python(self, packages: Path, arguments: tuple[str, ...], options: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """The command that runs the board's Python with these packages. `options`: the emulator's."""
+        root = self.system()
         # Nothing of the caller's environment: it would reach into the board, and move its stack.
         variables = {
             "PYTHONPATH": packages,
@@ -102,7 +115,7 @@ class SimulatedTarget:
         given = [f"{name}={value}" for name, value in variables.items()]
         emulator = (_found("qemu-aarch64"), "-cpu", self.board.core, "-seed", "0", *options, "-L", str(root))
         python = f"{root}/usr/bin/python{self.board.machine.python[0]}.{self.board.machine.python[1]}"
-        return (_found("env"), "-i", *given, *emulator, python, "-P", "-m", "edge_runtime", "job")
+        return (_found("env"), "-i", *given, *emulator, python, *arguments)
 
 
 def _found(program: str) -> str:

@@ -46,19 +46,32 @@ def show_verdicts(place: Workspace, console: Console) -> None:
 
 
 def show_measured(
-    results: Sequence[LatencyResult | CountResult], references: Mapping[str, CountResult], most_percent: float, console: Console
+    results: Sequence[LatencyResult | CountResult],
+    references: Mapping[str, CountResult],
+    most_percent: float,
+    console: Console,
+    most_ms: float | None = None,
 ) -> int:
-    """A table a target, and how counts compare with their reference; the exit code: 1 if one is slower, or nothing was measured."""
+    """A table a target, and how counts compare with their reference and predicted times with their limit.
+
+    The exit code: 1 if one is slower or nothing was measured, else 3 if a limit lies within an interval.
+    """
     from benchmarks.compare import compare, sentences
     from benchmarks.counts import CountResult
+    from benchmarks.limits import judge_all
     from benchmarks.reports.instructions import counts_table
+    from benchmarks.reports.predicted import predicted_table
     from benchmarks.reports.terminal import latency_table
     from benchmarks.results import LatencyResult
+    from edgeproof.stages.judging import exit_code
 
-    code = 0
+    codes = []
     for result in results:
         fields = dict(result.fields)
         console.show(counts_table(result) if isinstance(result, CountResult) else latency_table(result))
+        if isinstance(result, CountResult) and any(row.predicted("invoke") for row in result.rows):
+            console.show("")
+            console.show(predicted_table(result))
         if isinstance(result, LatencyResult) and result.validity:
             console.show(f"Times of {result.target} are {result.validity}.")
         if isinstance(result, CountResult) and result.target in references:
@@ -66,7 +79,13 @@ def show_measured(
             fields["comparison"] = {"passed": comparison.passed, "max_slowdown_percent": most_percent, "lines": sentences(comparison)}
             for line in fields["comparison"]["lines"]:
                 console.show(line)
-            code = code if comparison.passed else 1
+            codes.append(0 if comparison.passed else 1)
+        if isinstance(result, CountResult) and most_ms is not None and result.rows:
+            limited = judge_all(result, most_ms)
+            fields["limit"] = {"max_ms": most_ms, "verdict": limited.verdict.value, "lines": limited.lines}
+            for line in limited.lines:
+                console.show(line)
+            codes.append(exit_code(limited.verdict.value))
         console.give(fields)
     if not any(result.rows for result in results):
         console.show("Nothing could be measured: see the reasons above, and edgeproof doctor.")
@@ -75,7 +94,7 @@ def show_measured(
         console.show("Instructions compare within one format, runtime and core: they tell a regression, not which format is faster.")
     if not all(isinstance(result, CountResult) for result in results):
         console.show("Microseconds of the machine named: ratios travel, times do not.")
-    return code
+    return 1 if 1 in codes else max(codes, default=0)
 
 
 def _show_reasons(parity: Mapping[str, Any], console: Console) -> None:

@@ -122,21 +122,26 @@ def bench(
     max_slowdown: Annotated[
         float | None, typer.Option("--max-slowdown", metavar="PCT", help="With --compare: so many percent more (default 2).")
     ] = None,
+    max_ms: Annotated[
+        float | None, typer.Option("--max-ms", metavar="MS", help="Simulated boards: fail when a prediction is longer, its whole interval.")
+    ] = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> int:
-    """Measure latency, interleaved: batch 1, real images, all artifacts and runtimes in turn. On simulated boards, count instructions."""
+    """Measure latency, interleaved: batch 1, real images, all artifacts and runtimes in turn. On simulated boards, count and predict."""
     from benchmarks.compare import DEFAULT_SLOWDOWN_PERCENT, check_slowdown
     from edgeproof.stages.benching import bench as measure
-    from edgeproof.stages.counting import references_of
+    from edgeproof.stages.counting import check_predictable, references_of
 
     refuse_without("--compare", compare is not None, **{"max-slowdown": max_slowdown is not None})
     allowed = DEFAULT_SLOWDOWN_PERCENT if max_slowdown is None else max_slowdown
     check_slowdown(allowed)
     references = {} if compare is None else references_of(compare, on)
+    if max_ms is not None:
+        check_predictable(max_ms, on)
     place, console = open_workspace(workspace, as_json, verbose)
     results = measure(place, console, targets=on, runtimes=runtime or (), threads=threads, seconds=seconds)
-    code = show_measured(results, references, allowed, console)
+    code = show_measured(results, references, allowed, console, max_ms)
     if any(result.rows for result in results):
         console.show(f"Next: edgeproof dashboard{place.option}")
     return code

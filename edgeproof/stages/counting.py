@@ -7,10 +7,14 @@ from pathlib import Path
 
 from benchmarks.compare import find_reference
 from benchmarks.counts import CountResult, to_result
-from benchmarks.instructions import count_instructions
+from benchmarks.instructions import Counted, count_instructions
+from benchmarks.limits import check_limit
 from benchmarks.matrix import able_runtimes
+from benchmarks.mca import Analyser
+from benchmarks.predict import Prediction, predict_times
 from benchmarks.targets.simulated import SIMULATED, SimulatedTarget
-from edge_runtime.errors import InputError
+from edge_runtime.errors import InputError, RuntimeMissingError
+from edgeproof.cache import cache_folder
 from edgeproof.console import Console
 from edgeproof.stages.judging import runnable_artifacts
 from edgeproof.stages.places import prepare_simulated
@@ -25,11 +29,21 @@ def count(workspace: Workspace, console: Console, target: SimulatedTarget, runti
     prepare_simulated(target, [runtime for artifact in artifacts for runtime in able_runtimes(artifact, runtimes)], console)
     with console.progress(f"Instructions on {target.name}") as progress:
         counted = count_instructions(artifacts, images, target, runtimes=runtimes, progress=progress)
-    result = CountResult(to_result(counted, target))
+    result = CountResult(to_result(counted, target, *_predicted(counted, target, console)))
     workspace.write_json(f"latency/{target.name}-{result.fields['utc']}.json", dict(result.fields))
     for (artifact, runtime), reason in result.failed.items():
         console.say(f"{artifact} on {runtime} was not counted: {reason}")
     return result
+
+
+def _predicted(counted: Sequence[Counted], target: SimulatedTarget, console: Console) -> tuple[list[dict[str, Prediction]], str]:
+    """Predicted times, and LLVM's version; nothing without LLVM, with a word on what to install: the counts remain."""
+    analyser = Analyser(cache_folder())
+    try:
+        return predict_times(target.board.name, counted, analyser), analyser.version
+    except RuntimeMissingError as error:
+        console.say(str(error))
+        return [], ""
 
 
 def references_of(place: Path, targets: Sequence[str]) -> dict[str, CountResult]:
@@ -38,3 +52,12 @@ def references_of(place: Path, targets: Sequence[str]) -> dict[str, CountResult]
         if name not in SIMULATED:
             raise InputError(f"--compare is for simulated boards, whose counts repeat: {name} is none.")
     return {name: find_reference(place, name) for name in targets}
+
+
+def check_predictable(most_ms: float, targets: Sequence[str]) -> None:
+    """Before minutes of work: InputError for a limit or a target that nothing is predicted for, RuntimeMissingError without LLVM."""
+    check_limit(most_ms)
+    for name in targets:
+        if name not in SIMULATED:
+            raise InputError(f"--max-ms is for simulated boards, whose times are predicted: {name} is none.")
+    _ = Analyser(cache_folder()).version

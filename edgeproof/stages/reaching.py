@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Sequence
 
+from benchmarks.mca import PACKAGE as LLVM
+from benchmarks.mca import have_llvm
 from benchmarks.targets.base import Target
 from benchmarks.targets.programs import missing
 from benchmarks.targets.simulated import SIMULATED, SimulatedTarget
@@ -23,10 +25,8 @@ def kinds_of_target() -> list[Finding]:
     """The targets there are, and what this machine lacks for them. Nothing is built, nobody is called."""
     packages = missing(_NEEDED)
     lacking = f"needs {' and '.join(packages)}: sudo apt-get install {' '.join(packages)}"
-    findings = [
-        Finding(name, not packages, lacking if packages else f"{board.title} ({board.core}): answers and instruction counts")
-        for name, board in SIMULATED.items()
-    ]
+    able = f"answers, instruction counts{' and predicted times' if have_llvm() else f'; for predicted times: sudo apt-get install {LLVM}'}"
+    findings = [Finding(name, not packages, lacking if packages else f"{board.title} ({board.core}): {able}") for name, board in SIMULATED.items()]
     client = shutil.which("ssh")
     told = "any Linux board with Python 3.11 or newer; to try one: edgeproof doctor --on ssh://USER@HOST"
     return [*findings, Finding("ssh://", client is not None, told if client else "needs ssh: sudo apt-get install openssh-client")]
