@@ -25,7 +25,7 @@ from edgeproof.stages.bundling import supply
 from evidence.boards_page import figure, page
 from evidence.findings import ROOT
 from evidence.networks import NCNN, Published, Ran, read_published, run_all
-from evidence.weights import Fit, Row, fit, interval_factor, nested_errors
+from evidence.weights import Fit, Row, Way, fit, interval_factor, nested_errors
 
 PAGE = ROOT / "docs/boards.md"
 _FIGURES = "figures"  # beside the page
@@ -38,11 +38,13 @@ class Step:
     about: str
     events: tuple[str, ...]
     llvm_cores: Mapping[str, tuple[str, ...]]
+    shared: tuple[str, ...] = ()
 
 
 _OWN_NAMES = {core: (core,) for core in LLVM_CORES}
 _A72 = {"cortex-a72": ("cortex-a72",)}
 _BOTH = ("cycles", "l1d", "moved")
+_OF_CORES = ("cycles", "l1d")
 STEPS = (
     Step("instructions alone", ("instructions",), {}),
     Step("cycles, LLVM's model of the core's name", ("cycles",), _OWN_NAMES),
@@ -52,11 +54,12 @@ STEPS = (
     Step("or lines that it moves: fetched, or written back", ("cycles", "moved"), _A72),
     Step("missed by the first and moved by the second", _BOTH, _A72),
     Step("the same, mean of the A72's and A55's models for the A72", _BOTH, {}),
-    Step("mean of the A55's and Neoverse N1's models for the A72", _BOTH, {"cortex-a72": ("cortex-a55", "neoverse-n1")}),
-    Step("mean of Neoverse N1's and N2's models for the A76", _BOTH, {"cortex-a76": ("neoverse-n1", "neoverse-n2")}),
-    Step("mean of the A53's and A55's models for the A53", _BOTH, {"cortex-a53": ("cortex-a53", "cortex-a55")}),
+    Step("the same, but moved lines alone have a weight of each board where boards share a core", _BOTH, {}, _OF_CORES),
+    Step("mean of the A55's and Neoverse N1's models for the A72", _BOTH, {"cortex-a72": ("cortex-a55", "neoverse-n1")}, _OF_CORES),
+    Step("mean of Neoverse N1's and N2's models for the A76", _BOTH, {"cortex-a76": ("neoverse-n1", "neoverse-n2")}, _OF_CORES),
+    Step("mean of the A53's and A55's models for the A53", _BOTH, {"cortex-a53": ("cortex-a53", "cortex-a55")}, _OF_CORES),
 )
-CHOSEN = STEPS[7]
+CHOSEN = STEPS[8]
 
 Results = dict[str, dict[str, Ran]]
 
@@ -118,26 +121,30 @@ def _factors(fits: Mapping[str, Fit]) -> dict[str, float]:
     return {board: max(interval_factor(fit.sizes), together) for board, fit in fits.items()}
 
 
-def _fits(step: Step, published: Published, found: Results, analyser: Analyser) -> dict[str, tuple[list[Row], Fit]]:
-    fits = {}
-    for board, networks in found.items():
-        core = BOARDS[board].core
-        rows = rows_of(board, networks, published, step.llvm_cores.get(core, LLVM_CORES[core]), analyser)
-        fits[board] = rows, fit(rows, step.events, BOARDS[board].clock_mhz)
-    return fits
+def _ways(step: Step, published: Published, found: Results, analyser: Analyser) -> dict[str, Way]:
+    """By core, how the step predicts."""
+    ways = {}
+    for core in dict.fromkeys(BOARDS[board].core for board in found):
+        boards = [board for board in found if BOARDS[board].core == core]
+        models = step.llvm_cores.get(core, LLVM_CORES[core])
+        rows = {board: rows_of(board, found[board], published, models, analyser) for board in boards}
+        ways[core] = Way(rows, {board: BOARDS[board].clock_mhz for board in boards}, step.events, step.shared)
+    return ways
+
+
+def _fits(ways: Mapping[str, Way]) -> dict[str, Fit]:
+    return {board: one for way in ways.values() for board, one in fit(way).items()}
 
 
 def _write(published: Published, found: Results, reasons: Mapping[str, str], analyser: Analyser) -> None:
     least = min(len(networks) for networks in found.values())
     if least < 2 + len(CHOSEN.events):
         raise InputError(f"{published.folder}: {least} networks ran on one of the boards, too few to fit {len(CHOSEN.events)} weights.")
-    tried = [_fits(step, published, found, analyser) for step in STEPS]
-    chosen = tried[STEPS.index(CHOSEN)]
-    ablation = {step.about: {board: one for board, (_, one) in fits.items()} for step, fits in zip(STEPS, tried, strict=True)}
-    nested = {
-        board: nested_errors([(fits[board][0], step.events) for step, fits in zip(STEPS, tried, strict=True)], BOARDS[board].clock_mhz)
-        for board in chosen
-    }
+    tried = {step.about: _ways(step, published, found, analyser) for step in STEPS}
+    ablation = {about: _fits(ways) for about, ways in tried.items()}
+    nested = {board: errors for core in tried[CHOSEN.about] for board, errors in nested_errors([ways[core] for ways in tried.values()]).items()}
+    rows = {board: list(some) for way in tried[CHOSEN.about].values() for board, some in way.boards.items()}
+    chosen = {board: (rows[board], one) for board, one in ablation[CHOSEN.about].items()}
     factors = _factors({board: one for board, (_, one) in chosen.items()})
     constants = {
         "schema": SCHEMA,
@@ -147,8 +154,8 @@ def _write(published: Published, found: Results, reasons: Mapping[str, str], ana
         "boards": {board: _constants(board, one, factors[board]) for board, (_, one) in chosen.items()},
     }
     TIMES.write_text(json.dumps(constants, indent=1) + "\n")
-    for board, (rows, one) in chosen.items():
-        figure(BOARDS[board].title, rows, one, factors[board], PAGE.parent / _FIGURES / f"board-{board}.svg")
+    for board, (some, one) in chosen.items():
+        figure(BOARDS[board].title, some, one, factors[board], PAGE.parent / _FIGURES / f"board-{board}.svg")
     PAGE.write_text(page(constants, chosen, ablation, CHOSEN.about, nested, reasons))
     print(f"Written: {TIMES}, {PAGE} and its figures")
 

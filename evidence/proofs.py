@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from evidence import check_alone, cold_start, damaged, error_rates, fast_path, full_system, matrix, onnx_int8, photos, serve_load, small_sets
+from evidence import (
+    check_alone,
+    cold_start,
+    damaged,
+    error_rates,
+    fast_path,
+    full_system,
+    matrix,
+    onnx_int8,
+    photos,
+    prediction,
+    serve_load,
+    small_sets,
+)
 from evidence.findings import Finding, Places
 
 _PARITY = ("benchmarks/**/*.py", "edge_runtime/*.py", "edgeproof/**/*.py")
@@ -79,6 +92,13 @@ PROOFS: dict[str, Proof] = {
             "64 clients at once for a minute",
             serve_load.prove,
             ("evidence/serve_load.py", "evidence/phone.py", "edge_runtime/*.py"),
+            _EXPORTED,
+        ),
+        Proof(
+            "prediction",
+            "predicted times of boards: against published ones, twice from nothing, and which of two files is faster",
+            prediction.prove,
+            ("evidence/prediction.py", "benchmarks/board_times.json", "benchmarks/**/*.py", "benchmarks/**/*.c", "edge_runtime/*.py"),
             _EXPORTED,
         ),
         Proof(

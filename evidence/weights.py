@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -66,41 +66,71 @@ def interval_factor(sizes: Sequence[float]) -> float:
     return math.exp(sorted(sizes)[rank - 1])
 
 
-def fit(rows: Sequence[Row], names: Sequence[str], clock_mhz: int) -> Fit:
-    """Weights of the events called `names`, none below zero, that make the squares of the relative errors least."""
+@dataclass(frozen=True)
+class Way:
+    """A way to predict: what every board's networks did, and which events are weighed."""
 
-    def weigh(some: Sequence[Row]) -> np.ndarray:
+    boards: Mapping[str, Sequence[Row]]  # boards of one core
+    clocks: Mapping[str, int]  # MHz
+    events: Sequence[str]
+    shared: Sequence[str] = ()  # of `events`, those that have one weight on all these boards: what a core's clock cycles are spent on
+
+    def without(self, network: str = "", kind: str | None = None) -> Way:
+        """As if a network had never run on any of the boards, or all networks of a kind."""
+        return replace(
+            self, boards={board: [row for row in rows if row.network != network and row.kind != kind] for board, rows in self.boards.items()}
+        )
+
+    def weights(self) -> dict[str, dict[str, float]]:
+        """By board, the weights, none below zero, that make the squares of all relative errors least."""
         from scipy.optimize import nnls
 
-        shares = np.array([_shares(row, names, clock_mhz) for row in some])
-        return np.asarray(nnls(shares, np.ones(len(some)))[0])
+        columns = list(dict.fromkeys(self._column(board, event) for board in self.boards for event in self.events))
+        lines = []
+        for board, rows in self.boards.items():
+            for row in rows:
+                shares = dict(zip((self._column(board, event) for event in self.events), self.shares(board, row), strict=True))
+                lines.append([shares.get(column, 0.0) for column in columns])
+        found = dict(zip(columns, map(float, nnls(np.array(lines), np.ones(len(lines)))[0]), strict=True))
+        return {board: {event: found[self._column(board, event)] for event in self.events} for board in self.boards}
 
-    def ratio(row: Row, others: Sequence[Row]) -> float:
-        return float(_shares(row, names, clock_mhz) @ weigh(others))
+    def shares(self, board: str, row: Row) -> np.ndarray:
+        """The part of the published time that each kind of event would take at one cycle each."""
+        return np.array([row.events[event] for event in self.events]) / (self.clocks[board] * 1e3 * row.published)
 
-    ratios, unseen = [], []
-    for row in rows:
-        ratios.append(ratio(row, [other for other in rows if other is not row]))
-        strangers = [other for other in rows if other.kind != row.kind]
-        unseen.append(ratio(row, strangers) if len(strangers) >= _ENOUGH * len(names) else ratios[-1])
-    return Fit(dict(zip(names, map(float, weigh(rows)), strict=True)), tuple(ratios), tuple(unseen))
+    def ratio(self, board: str, row: Row, weights: Mapping[str, Mapping[str, float]]) -> float:
+        """predicted / published."""
+        return float(self.shares(board, row) @ [weights[board][event] for event in self.events])
 
-
-def _shares(row: Row, names: Sequence[str], clock_mhz: int) -> np.ndarray:
-    """The part of the published time that each kind of event would take at one cycle each."""
-    return np.array([row.events[name] for name in names]) / (clock_mhz * 1e3 * row.published)
+    def _column(self, board: str, event: str) -> tuple[str, str]:
+        return ("" if event in self.shared else board), event
 
 
-def nested_errors(candidates: Sequence[tuple[Sequence[Row], Sequence[str]]], clock_mhz: int) -> np.ndarray:
-    """What choosing among ways to predict adds to the errors: each network predicted in the way that is best on all others.
+def fit(way: Way) -> dict[str, Fit]:
+    """Weights and errors of each board. A network is left out on all boards at once, and so is a kind."""
+    weights = way.weights()
+    rows = [row for some in way.boards.values() for row in some]
+    left_out = {name: way.without(name).weights() for name in {row.network for row in rows}}
+    strangers = {kind: way.without(kind=kind) for kind in {row.kind for row in rows}}
+    enough = {kind: min(map(len, some.boards.values())) >= _ENOUGH * len(way.events) for kind, some in strangers.items()}
+    of_others = {kind: some.weights() for kind, some in strangers.items() if enough[kind]}
 
-    candidates: of each way, what every network did (the same networks in the same order) and the names of the events it weighs.
-    """
-    errors = []
-    for left_out in range(len(candidates[0][0])):
-        others = [([row for index, row in enumerate(rows) if index != left_out], names) for rows, names in candidates]
-        fits = [fit(rows, names, clock_mhz) for rows, names in others]
-        best = min(range(len(fits)), key=lambda index: fits[index].mean)
-        rows, names = candidates[best]
-        errors.append(float(_shares(rows[left_out], names, clock_mhz) @ [fits[best].weights[name] for name in names]) - 1)
-    return np.array(errors)
+    def fit_board(board: str, some: Sequence[Row]) -> Fit:
+        ratios = tuple(way.ratio(board, row, left_out[row.network]) for row in some)
+        unseen = tuple(way.ratio(board, row, of_others.get(row.kind, left_out[row.network])) for row in some)
+        return Fit(weights[board], ratios, unseen)
+
+    return {board: fit_board(board, some) for board, some in way.boards.items()}
+
+
+def nested_errors(ways: Sequence[Way]) -> dict[str, np.ndarray]:
+    """What choosing among ways to predict adds to the errors: each network predicted in the way that is best on all others, by board."""
+    errors: dict[str, list[float]] = {board: [] for board in ways[0].boards}
+    for name in dict.fromkeys(row.network for rows in ways[0].boards.values() for row in rows):
+        without = [way.without(name) for way in ways]
+        means = [np.mean([one.mean for one in fit(way).values()]) for way in without]
+        best = int(np.argmin(means))
+        weights = without[best].weights()
+        for board, rows in ways[best].boards.items():
+            errors[board] += [ways[best].ratio(board, row, weights) - 1 for row in rows if row.network == name]
+    return {board: np.array(some) for board, some in errors.items()}
