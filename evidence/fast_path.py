@@ -20,7 +20,7 @@ from edge_runtime.classifier import Classifier
 from edge_runtime.errors import RuntimeProblem
 from edge_runtime.interpreter import RUNTIMES, find_runtime, import_runtime
 from edgeproof.workspace import Workspace
-from evidence.findings import Finding, Places
+from evidence.findings import ROOT, Finding, Places
 
 SLOWEST_TO_BARE = 1.10
 MOST_US, MOST_WITH_PROBABILITIES_US = 3.0, 8.0
@@ -70,8 +70,8 @@ def measure(workspace: Workspace, formats: Sequence[str], rounds: int) -> list[B
 
 
 def _in_its_own_process(format: str, model: Path, runtime: str, images: Path, rounds: int) -> Blocks:
-    command = [sys.executable, "-P", "-c", _ALONE, str(model), runtime, str(images), str(rounds)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = [sys.executable, "-c", _ALONE, str(model), runtime, str(images), str(rounds)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)  # evidence is not installed: found from there
     if done.returncode:
         raise RuntimeProblem(f"Timing {model.name} on {runtime} failed: {done.stderr.strip().splitlines()[-1]}")
     return Blocks(format, runtime, *np.array(json.loads(done.stdout.splitlines()[-1])).T)
