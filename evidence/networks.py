@@ -20,7 +20,7 @@ from benchmarks.caches import CACHES, read_traffic
 from benchmarks.instructions import Block, read_windows
 from benchmarks.predict import per_inference
 from benchmarks.targets.kept import kept
-from benchmarks.targets.simulated import PLUGINS, PREFIX, SimulatedTarget
+from benchmarks.targets.simulated import PLUGINS, SimulatedTarget
 from edge_runtime.errors import InputError, RuntimeProblem
 from edge_runtime.progress import Progress
 from export.wheels import fetch, unpack
@@ -118,7 +118,3 @@ def run_all(
         except RuntimeProblem as error:
             reasons[network] = str(error)
     return found, reasons
-
-
-def target_names() -> list[str]:
-    return [f"{PREFIX}{name}" for name in BOARDS]
