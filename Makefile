@@ -3,12 +3,14 @@
 # make check   ruff, mypy, and the import arrows between the packages
 # make evidence  train both recipes if that has not been done (an hour or more), put every claim to the test, write docs/evidence.md; resumes
 
+# make validate-boards NCNN=FOLDER   predict published times, fit the boards' weights, write docs/boards.md
+
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check evidence format clean
+.PHONY: demo test check evidence validate-boards format clean
 
 demo: $(VENV)/toolkit.stamp
 	@$(BIN)/edgeproof run
@@ -31,6 +33,10 @@ runs/default/parity.json: | $(VENV)/toolkit.stamp
 
 runs/seed/parity.json: | $(VENV)/toolkit.stamp
 	$(BIN)/edgeproof run --recipe seed -w runs/seed
+
+validate-boards: $(VENV)/dev.stamp
+	@test -n "$(NCNN)" || { echo "Which networks? make validate-boards NCNN=FOLDER (param files of ncnn's benchmark, and published.json)" >&2; exit 2; }
+	$(BIN)/python -m evidence.boards $(NCNN)
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .
