@@ -1,8 +1,9 @@
-"""Before any test imports TensorFlow: legacy Keras behind `tf.keras`, and no chatter from its C++ side."""
+"""Before any test imports TensorFlow: legacy Keras behind `tf.keras`, and no chatter from its C++ side. And fixtures for all."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +22,9 @@ from tests.bundles import bundle_here, bundled_workspace  # noqa: F401
 from tests.pipelines import digits_run, twin_folder, twin_run  # noqa: F401
 from tests.reporting import tiny_judged  # noqa: F401
 from tests.simulated import judged_on_pi4, pi4  # noqa: F401
+
+# A background job starts with SIGINT ignored, and so would every command that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples each time, and none refused for a slow moment of the machine.
 hypothesis.settings.register_profile("edgeproof", derandomize=True, deadline=None)

@@ -158,10 +158,8 @@ def test_after_ctrl_c_no_emulator_runs(copied: Path) -> None:
     share = 1 + len(images) // len(validation["images"])
     np.savez(copied / "w/validation.npz", **{name: np.concatenate([values] * share) for name, values in validation.items()})
     command = [*EDGEPROOF, "parity", "--on", "sim-pi4", "--runtime", RUNTIME, "-w", "w"]
-    with subprocess.Popen(
-        command, cwd=copied, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    ) as process:  # fmt: skip
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=copied, text=True, start_new_session=True, **pipes) as process:
         try:
             assert process.stderr is not None
             while "Parity on sim-pi4" not in process.stderr.readline():
