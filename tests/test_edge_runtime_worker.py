@@ -109,6 +109,28 @@ def test_an_error_in_the_parent_ends_the_worker_at_once(tiny_artifacts: dict[str
     assert worker._process.returncode is not None
 
 
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ('{"event": "res', "ended with exit code 3"),
+        ("hello\n", "said what is no message: 'hello'"),
+        ("3\n", "no message: '3'"),
+        ('["event"]\n', "said what is no message"),
+    ],
+)
+def test_what_is_no_whole_message_ends_in_one_sentence(said: str, reason: str) -> None:
+    command = (sys.executable, "-c", f"import sys; sys.stdin.read(); sys.stdout.write({said!r}); sys.exit(3)")
+    with pytest.raises(RuntimeProblem, match=reason), Worker({"job": "doctor", "runtime": "onnxruntime"}, command) as worker:
+        worker.result()
+
+
+def test_onnx_runtime_leaves_nothing_in_the_home(tmp_path: Path) -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "ORT_"))}
+    program = "from edge_runtime.runtimes import RUNTIMES, import_runtime; import_runtime(RUNTIMES['onnxruntime'])"
+    subprocess.run([sys.executable, "-c", program], env={**kept, "HOME": str(tmp_path)}, check=True)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_printing_inside_the_worker_does_not_break_the_protocol() -> None:
     with Worker({"job": "chatty", "runtime": "none"}, (sys.executable, "-P", "-c", CHATTY)) as worker:
         assert worker.result() == {"event": "result", "answer": 42}
