@@ -115,13 +115,14 @@ def test_selftest_exits_0_on_the_golden_answers_and_1_on_others(
 
 @pytest.fixture
 def bundle(tiny_artifacts: dict[str, Path], tiny_images: np.ndarray, tmp_path: Path) -> Path:
-    """A folder with package `edge_bundle` in it, as a bundle unpacks one; its runtime is not the one that would be taken by itself."""
+    """Folder `edge_bundle` beside edge_runtime, as a bundle unpacks them; its runtime is not the one that would be taken by itself."""
     from edge_runtime.worker import run_in_subprocess
 
     model = tiny_artifacts["tflite-int8"]
     package = tmp_path / "unpacked/edge_bundle"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
+    (tmp_path / "unpacked/edge_runtime").symlink_to(Path(__file__).parent.parent / "edge_runtime")
     (package / model.name).write_bytes(model.read_bytes())
     np.save(tmp_path / "images.npy", tiny_images)
     run_in_subprocess(

@@ -262,6 +262,18 @@ def test_a_signed_bundle_runs_its_model_and_no_other(
     assert "as it was signed" in start(signed, "job", root=signed_root, given=json.dumps(job)).stdout
 
 
+def test_another_package_of_that_name_does_not_switch_the_check_off(
+    signed: Path, signed_root: Path, picture: Path, tmp_path: Path, bundled_workspace: Workspace
+) -> None:
+    (tmp_path / "elsewhere/edge_bundle").mkdir(parents=True)
+    (tmp_path / "elsewhere/edge_bundle/__init__.py").write_text("SIGNERS = ''\n")
+    environment = {"PATH": "/usr/bin:/bin", "SHIV_ROOT": str(signed_root), "PYTHONPATH": str(tmp_path / "elsewhere")}
+    classifying = [os.path.realpath(sys.executable), str(signed), "classify", str(picture), "--model", str(bundled_workspace / f"artifacts/{OTHER}")]
+    refused = subprocess.run(classifying, env=environment, capture_output=True, text=True)
+    assert (refused.returncode, refused.stdout) == (2, ""), refused.stderr
+    assert f"This bundle runs {MODEL} only, as it was signed" in refused.stderr
+
+
 def _flip_model(name: str, content: bytes) -> bytes | None:
     return content[:-1] + bytes([content[-1] ^ 1]) if name == _INSIDE + MODEL else content
 
