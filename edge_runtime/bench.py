@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,11 +67,15 @@ def bench(
     runtimes: Sequence[str],
     *,
     sha256: str | None = None,
+    assume: Mapping[str, Any] | None = None,
     seconds: float = 2.0,
     threads: int = 1,
     tell: Callable[[str], None] = lambda text: None,
 ) -> list[Timed]:
-    """Time uint8 images [n, H, W, C], one at a time: at least `seconds` and 1,024 runs of each runtime. One that fails keeps its reason."""
+    """Time uint8 images [n, H, W, C], one at a time: at least `seconds` and 1,024 runs of each runtime. One that fails keeps its reason.
+
+    assume: metadata for a model that carries none, as `Classifier` takes it.
+    """
     timed = [Timed(runtime) for runtime in runtimes]
     with tempfile.TemporaryDirectory(prefix="edge_runtime-") as folder, contextlib.ExitStack() as stack:
         file = Path(folder) / "images.npy"
@@ -81,8 +85,9 @@ def bench(
         for one in timed:
             tell(f"{one.runtime}: cold start, then warming up")
             try:
-                one.cold = run_in_subprocess({"job": "cold", "model": str(model), **common}, one.runtime)
-                worker = stack.enter_context(Worker({"job": "time", "models": [str(model)], **common, "runtime": one.runtime}))
+                one.cold = run_in_subprocess({"job": "cold", "model": str(model), "assume": assume, **common}, one.runtime)
+                job = {"job": "time", "models": [str(model)], "assume": [assume], **common, "runtime": one.runtime}
+                worker = stack.enter_context(Worker(job))
                 one.facts = worker.receive()["models"][0]
                 workers[one.runtime] = worker
             except RuntimeProblem as error:

@@ -30,9 +30,7 @@ class Worker:
         self._stderr: IO[str] = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed in __exit__; a pipe nobody reads would block the worker
         environment = local_environment() if command is LOCAL_COMMAND else None
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=self._stderr, text=True, errors="replace", env=environment
-        )
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self._stderr, text=True, errors="replace", env=environment)
         self._name = f"{job['job']} on {job['runtime']}"
         self._patience = patience
         self.send(job)

@@ -68,7 +68,7 @@ def test_json_gives_one_object_a_picture_with_the_likeliest_first(folder: Path, 
     assert sum(shares) == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize(("top", "shown"), [("0", 1), ("2", 2), ("99", 3)])
+@pytest.mark.parametrize(("top", "shown"), [("1", 1), ("2", 2), ("99", 3)])
 def test_top_shows_as_many_classes_as_there_are(folder: Path, tiny_artifacts: dict[str, Path], top: str, shown: int) -> None:
     done = edge_runtime(folder, "classify", "photo.npy", "--model", tiny_artifacts["onnx-int8"], "--top", top)
     assert done.stdout.count("%") == shown
@@ -82,7 +82,43 @@ def test_bad_input_is_one_line_and_exit_code_2(folder: Path, tiny_artifacts: dic
     assert "none.tflite" in one_line_error(edge_runtime(folder, "classify", "photo.png", "--model", "none.tflite"))
     assert "neither" in one_line_error(edge_runtime(folder, "classify", "photo.png", "--model", "noise.png"))
     assert "at least 1" in one_line_error(edge_runtime(folder, "classify", "photo.png", "--model", model, "--threads", "0"))
+    assert "--top to be at least 1, got -3" in one_line_error(edge_runtime(folder, "classify", "photo.png", "--model", model, "--top", "-3"))
     assert "'tflite-runtime'" in one_line_error(edge_runtime(folder, "classify", "photo.png", "--model", model, "--runtime", "tflite"))
+
+
+def in_shell(folder: Path, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`EDGE` in the command stands for the program; the exit code is the first of a pipe's that is not 0."""
+    line = f"set -o pipefail; {command.replace('EDGE', f'{sys.executable} -m edge_runtime')}"
+    return subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, text=True, env={**os.environ, **environment})
+
+
+@pytest.mark.parametrize(
+    ("redirected", "code", "said"),
+    [
+        (">/dev/full", 2, "No space left on device"),
+        ("| true", 141, ""),
+        (">&-", 0, ""),
+        ("2>&-", 0, ""),
+        (">&- 2>&-", 0, ""),
+    ],
+)
+def test_output_that_nobody_takes_is_no_traceback(folder: Path, tiny_artifacts: dict[str, Path], redirected: str, code: int, said: str) -> None:
+    done = in_shell(folder, f"EDGE classify photo.npy --model {tiny_artifacts['onnx-int8']} {redirected}")
+    assert done.returncode == code, done.stderr
+    assert len(done.stderr.splitlines()) == bool(said)
+    assert said in done.stderr
+
+
+def test_a_terminal_without_the_letters_gets_question_marks(folder: Path, tiny_artifacts: dict[str, Path]) -> None:
+    (folder / "photo.npy").rename(folder / "µ.npy")
+    done = in_shell(folder, f"EDGE classify µ.npy --model {tiny_artifacts['onnx-int8']}", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stdout[:7]) == (0, "?.npy: "), done.stderr
+
+
+def test_a_disk_that_is_full_is_one_line(folder: Path, tiny_artifacts: dict[str, Path], tiny_images: np.ndarray) -> None:
+    np.save(folder / "images.npy", np.tile(tiny_images, (4, 1, 1, 1)))
+    done = in_shell(folder, f"ulimit -f 1; EDGE bench --model {tiny_artifacts['onnx-int8']} --images images.npy")
+    assert "requested and 896 written): is the disk full?" in one_line_error(done)
 
 
 def test_bad_usage_is_exit_code_2_and_says_what_is_missing(folder: Path) -> None:
@@ -202,14 +238,23 @@ def test_percentiles_need_their_samples() -> None:
 def test_bench_says_what_it_cannot_time(folder: Path, tiny_artifacts: dict[str, Path]) -> None:
     model = tiny_artifacts["onnx-int8"]
     assert "Give --golden FILE" in one_line_error(edge_runtime(folder, "bench", "--model", model))
+    for seconds in ("nan", "-1", "inf"):
+        assert f"got {seconds}" in one_line_error(edge_runtime(folder, "bench", "--model", model, f"--seconds={seconds}"))
     (folder / "noise.npy").write_bytes(b"noise")
     assert "noise.npy as an array" in one_line_error(edge_runtime(folder, "bench", "--model", model, "--images", "noise.npy"))
-    np.save(folder / "wide.npy", np.zeros((3, 9, 8), np.uint8))
+    np.save(folder / "wide.npy", np.zeros((2, 9, 8), np.uint8))
     wrong = edge_runtime(folder, "bench", "--model", model, "--images", "wide.npy")
     assert (wrong.returncode, "takes images [N, 8, 8, 1], got [1, 9, 8]" in wrong.stderr.splitlines()[-1]) == (2, True)
     np.save(folder / "images.npy", np.zeros((3, 8, 8), np.uint8))
     other = edge_runtime(folder, "bench", "--model", model, "--images", "images.npy", "--runtime", "tflite-runtime")
     assert (other.returncode, "opens .tflite files" in other.stdout) == (1, True)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1)])
+def test_bench_takes_one_image_as_classify_does(folder: Path, tiny_artifacts: dict[str, Path], shape: tuple[int, ...]) -> None:
+    np.save(folder / "one.npy", np.zeros(shape, np.uint8))
+    done = edge_runtime(folder, "bench", "--model", tiny_artifacts["onnx-int8"], "--images", "one.npy", "--seconds", "0")
+    assert (done.returncode, done.stdout.startswith("onnxruntime ")) == (0, True), done.stderr
 
 
 @pytest.mark.parametrize("runtime", ["ai-edge-litert", "tflite-runtime"])

@@ -69,8 +69,16 @@ def test_doctor_of_an_unknown_runtime_names_the_nearest() -> None:
 
 
 def test_a_job_without_what_it_needs_ends_in_one_sentence() -> None:
-    with pytest.raises(RuntimeProblem, match=r"^The worker \(predict on onnxruntime\) ended with exit code 1: KeyError: 'model'\.$"):
+    with pytest.raises(InputError, match=r"^The job 'predict' needs a field 'model'\.$"):
         run_in_subprocess({"job": "predict"}, "onnxruntime")
+
+
+def test_a_turn_without_what_it_needs_names_it(tiny_artifacts: dict[str, Path], images_file: Path) -> None:
+    with Worker(timing_job(tiny_artifacts["onnx-int8"], images_file)) as worker:
+        worker.receive()
+        worker.send({"model": 0})
+        with pytest.raises(InputError, match=r"in each of its turns, needs a field 'runs'\.$"):
+            worker.receive()
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSEGV, signal.SIGILL])

@@ -229,6 +229,13 @@ def test_an_unproved_model_is_bundled_loudly_and_runs_as_its_workspace_says(work
     tested = start(tmp_path / "x.pyz", "selftest", root=tmp_path / "root")
     assert (tested.returncode, tested.stdout) == (2, "")
     assert "none came along, as edgeproof did not export this model" in tested.stderr
+    assert "`bench` takes --images FILE.npy" in start(tmp_path / "x.pyz", "bench", root=tmp_path / "root").stderr
+    np.save(tmp_path / "images.npy", np.zeros((2, 8, 8, 1), np.uint8))
+    timed = start(tmp_path / "x.pyz", "bench", "--images", tmp_path / "images.npy", "--seconds", "0", root=tmp_path / "root")
+    assert (timed.returncode, timed.stdout.split()[0]) == (0, RUNTIME), timed.stdout
+    examined = start(tmp_path / "x.pyz", "doctor", root=tmp_path / "root").stdout
+    assert f"ok  {RUNTIME}: " in examined
+    assert "NO " not in examined, "an interpreter that this bundle does not hold is no defect of the machine"
 
 
 def test_ctrl_c_leaves_nothing(workspace: Workspace, tmp_path: Path) -> None:
