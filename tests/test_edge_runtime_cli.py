@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,18 @@ def test_selftest_exits_0_on_the_golden_answers_and_1_on_others(
     right, wrong = (edge_runtime(folder, "selftest", "--model", model, "--golden", golden) for golden in ("right.npz", "wrong.npz"))
     assert (right.returncode, right.stdout.split(":")[0]) == (0, "PASS")
     assert (wrong.returncode, wrong.stdout.split(":")[0]) == (1, "FAIL")
+    assert "near ties" not in right.stdout + wrong.stdout
+
+
+def test_selftest_says_why_labels_that_differ_are_no_failure(folder: Path, tiny_artifacts: dict[str, Path], tiny_images: np.ndarray) -> None:
+    from edge_runtime.classifier import Classifier
+
+    model = tiny_artifacts["onnx-int8"]
+    outputs = Classifier.load(model).predict(tiny_images).outputs
+    golden = GoldenVectors.of(tiny_images, outputs.argmax(axis=1), {model.name: {"onnxruntime/default": np.roll(outputs, 1, axis=1)}})
+    np.savez(folder / "lenient", **replace(golden, tolerance={model.name: {"onnxruntime/default": 9.0}}).to_arrays())
+    done = edge_runtime(folder, "selftest", "--model", model, "--golden", "lenient.npz")
+    assert done.stdout.startswith("PASS: 96 golden images, 96 labels differ (near ties, within the tolerance), "), done.stdout
 
 
 @pytest.fixture
