@@ -22,13 +22,8 @@ from benchmarks.targets.base import Target
 from edge_runtime.errors import RuntimeProblem
 from edge_runtime.golden import GoldenVectors
 from edge_runtime.progress import Progress, silent
+from edge_runtime.timing import MIN_SAMPLES, TIMED_IMAGES, block_runs
 from edge_runtime.worker import Worker
-
-MIN_SAMPLES = 1024  # MLPerf's floor for a single-stream p90
-MIN_BLOCK_RUNS = 50  # shorter blocks measure the change of turns
-MAX_BLOCK_RUNS = 1000
-BLOCK_SECONDS = 0.02  # long enough to hide the turn, short enough for many rounds
-TIMED_IMAGES = 256  # in rotation: real images, so that no branch predictor learns the one
 
 
 @dataclass
@@ -54,10 +49,7 @@ class Contestant:
 
     @property
     def block_runs(self) -> int:
-        if not self.predict_ns:
-            return MIN_BLOCK_RUNS
-        typical = float(np.median(self.predict_ns[-1])) / 1e9
-        return int(np.clip(BLOCK_SECONDS / typical, MIN_BLOCK_RUNS, MAX_BLOCK_RUNS))
+        return block_runs(self.predict_ns[-1] if self.predict_ns else ())
 
 
 def measure(

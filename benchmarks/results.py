@@ -25,10 +25,10 @@ from benchmarks.latency import Contestant
 from benchmarks.statistics import ratio_interval
 from edge_runtime.board import host_facts
 from edge_runtime.errors import InputError
+from edge_runtime.timing import MIN_SAMPLES_P99
 
 SCHEMA = 1
 SCOPES = ("predict", "invoke")
-MIN_SAMPLES_P99 = 662  # MLPerf's early-stopping floor for p99
 
 
 @dataclass(frozen=True)

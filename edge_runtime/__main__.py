@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -10,6 +11,8 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from edge_runtime.errors import EdgeproofError, first_line
+
+_READER_GONE = 128 + 13  # as shells report a program that SIGPIPE ended
 
 Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"
 
@@ -23,6 +26,24 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without µ or ö
+    try:
+        code = _run(given)
+        if sys.stdout:  # None when it was closed
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # `| head -1` has read enough
+        _let_go_of_stdout()
+        return _READER_GONE
+    except OSError as error:  # a full disk, mostly
+        _let_go_of_stdout()
+        named = f"{error.filename}: " if error.filename else ""  # numpy's "1024 requested and 896 written" has neither name nor number
+        print(f"error: Reading or writing failed ({named}{error.strerror or first_line(error)}): is the disk full?", file=sys.stderr)
+        return 2
+
+
+def _run(given: Sequence[str]) -> int:
     options = _parser(given[:1]).parse_args(given)
     try:
         return int(options.run(options))
@@ -34,6 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _let_go_of_stdout() -> None:
+    """Python flushes it once more when it ends, and would complain again."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _cause(error: ImportError) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,11 @@ import numpy as np
 
 from edge_runtime.errors import InputError, RuntimeProblem
 from edge_runtime.interpreter import RUNTIMES, find_runtime, model_suffix, read_model_file
+from edge_runtime.timing import MIN_BLOCK_RUNS, MIN_SAMPLES, MIN_SAMPLES_P99, TIMED_IMAGES, block_runs
 from edge_runtime.worker import Worker, run_in_subprocess
 
 # From so many samples on a percentile is shown: MLPerf's early-stopping floors, rounded up to what every run has.
-FLOORS = {"p50": 1, "p90": 64, "p99": 662}
-MIN_SAMPLES = 1024
-BLOCK_SECONDS, MIN_BLOCK_RUNS, MAX_BLOCK_RUNS = 0.02, 50, 1000  # long enough to hide the change of turns
-IMAGES = 256  # in rotation
+FLOORS = {"p50": 1, "p90": 64, "p99": MIN_SAMPLES_P99}
 
 
 @dataclass
@@ -67,22 +65,27 @@ def bench(
     runtimes: Sequence[str],
     *,
     sha256: str | None = None,
+    assume: Mapping[str, Any] | None = None,
     seconds: float = 2.0,
     threads: int = 1,
     tell: Callable[[str], None] = lambda text: None,
 ) -> list[Timed]:
-    """Time uint8 images [n, H, W, C], one at a time: at least `seconds` and 1,024 runs of each runtime. One that fails keeps its reason."""
+    """Time uint8 images [n, H, W, C], one at a time: at least `seconds` and 1,024 runs of each runtime. One that fails keeps its reason.
+
+    assume: metadata for a model that carries none, as `Classifier` takes it.
+    """
     timed = [Timed(runtime) for runtime in runtimes]
     with tempfile.TemporaryDirectory(prefix="edge_runtime-") as folder, contextlib.ExitStack() as stack:
         file = Path(folder) / "images.npy"
-        np.save(file, images[:IMAGES])
+        np.save(file, images[:TIMED_IMAGES])
         common = {"images": str(file), "threads": threads, "sha256": sha256}
         workers = {}
         for one in timed:
             tell(f"{one.runtime}: cold start, then warming up")
             try:
-                one.cold = run_in_subprocess({"job": "cold", "model": str(model), **common}, one.runtime)
-                worker = stack.enter_context(Worker({"job": "time", "models": [str(model)], **common, "runtime": one.runtime}))
+                one.cold = run_in_subprocess({"job": "cold", "model": str(model), "assume": assume, **common}, one.runtime)
+                job = {"job": "time", "models": [str(model)], "assume": [assume], **common, "runtime": one.runtime}
+                worker = stack.enter_context(Worker(job))
                 one.facts = worker.receive()["models"][0]
                 workers[one.runtime] = worker
             except RuntimeProblem as error:
@@ -99,7 +102,7 @@ def _take_turns(timed: list[Timed], workers: dict[str, Worker], seconds: float) 
         for index in order.permutation(len(timed)):
             one = timed[index]
             try:
-                workers[one.runtime].send({"model": 0, "runs": _block_runs(one)})
+                workers[one.runtime].send({"model": 0, "runs": block_runs(one.predict_ns[-MIN_BLOCK_RUNS:])})
                 answer = workers[one.runtime].receive()
             except RuntimeProblem as error:
                 one.problem = str(error)
@@ -107,13 +110,6 @@ def _take_turns(timed: list[Timed], workers: dict[str, Worker], seconds: float) 
             one.invoke_ns += answer["invoke_ns"]
             one.predict_ns += answer["predict_ns"]
         timed = [one for one in timed if not one.problem]
-
-
-def _block_runs(one: Timed) -> int:
-    if not one.predict_ns:
-        return MIN_BLOCK_RUNS
-    typical = float(np.median(one.predict_ns[-MIN_BLOCK_RUNS:])) / 1e9
-    return int(np.clip(BLOCK_SECONDS / typical, MIN_BLOCK_RUNS, MAX_BLOCK_RUNS))
 
 
 def as_line(one: Timed) -> str:

@@ -1,8 +1,10 @@
-"""The model that came along: in a bundle, package `edge_bundle` holds it with its golden vectors and a manifest."""
+"""The model that came along: in a bundle, folder `edge_bundle` beside this package holds it with its golden vectors and a manifest.
+
+It is found by its place and not by its name: whatever else is called so on the search path is not the bundle's.
+"""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from typing import Any
 
 from edge_runtime.errors import InputError
 
-PACKAGE = "edge_bundle"
+FOLDER = Path(__file__).parent.parent / "edge_bundle"
 MANIFEST = "manifest.json"
 
 
@@ -31,14 +33,12 @@ class Bundled:
 
 def find_bundled() -> Bundled | None:
     """The bundle's model; None outside a bundle, or in one without a model. InputError when its manifest cannot be used."""
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
+    if not FOLDER.is_dir():
         return None
-    folder = Path(spec.submodule_search_locations[0])
     try:
-        fields = json.loads((folder / MANIFEST).read_text())
+        fields = json.loads((FOLDER / MANIFEST).read_text())
         sums = {str(name): str(value) for name, value in fields["sha256"].items()}
-        golden = folder / fields["golden"] if fields["golden"] else None
-        return Bundled(folder / fields["model"], golden, sums, str(fields["runtime"]), fields.get("assume"))
+        golden = FOLDER / fields["golden"] if fields["golden"] else None
+        return Bundled(FOLDER / fields["model"], golden, sums, str(fields["runtime"]), fields.get("assume"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"The manifest of this bundle is damaged ({type(error).__name__}: {error}): copy the bundle again.") from None

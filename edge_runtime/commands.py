@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from edge_runtime.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from edge_runtime.bundled import Bundled
     from edge_runtime.classifier import Classifier
 
@@ -49,7 +51,10 @@ def _golden(options: argparse.Namespace) -> Path:
 
     bundled = _bundled("--golden FILE")
     if bundled.golden is None:
-        raise InputError("Which golden vectors? Give --golden FILE: none came along, as edgeproof did not export this model.")
+        raise InputError(
+            "No golden vectors: none came along, as edgeproof did not export this model. "
+            "`bench` takes --images FILE.npy instead; `selftest` has nothing to compare with."
+        )
     if bundled.golden.name in bundled.sha256:
         check_sha256(read_model_file(bundled.golden), bundled.sha256[bundled.golden.name], str(bundled.golden))
     return bundled.golden
@@ -68,6 +73,8 @@ def open_classifier(options: argparse.Namespace) -> Classifier:
 def classify(options: argparse.Namespace) -> int:
     from edge_runtime.replies import likeliest, told
 
+    if options.top < 1:
+        raise InputError(f"Expected --top to be at least 1, got {options.top}.")
     if options.explain and len(options.images) > 1:
         raise InputError(f"--explain draws the steps of one picture, got {len(options.images)}.")
     classifier = open_classifier(options)
@@ -106,8 +113,9 @@ def selftest(options: argparse.Namespace) -> int:
     classifier, golden = open_classifier(options), GoldenVectors.load(_golden(options))
     outcome = self_test(classifier, golden, choose_model(options).model.name)
     verdict = "PASS" if outcome.passed else "FAIL"
+    ties = " (near ties, within the tolerance)" if outcome.passed and outcome.labels_differing else ""
     print(
-        f"{verdict}: {outcome.images} golden images, {outcome.labels_differing} labels differ, "
+        f"{verdict}: {outcome.images} golden images, {outcome.labels_differing} labels differ{ties}, "
         f"largest difference {outcome.largest_difference:.2%} of the outputs' range (tolerated {outcome.tolerance:.2%})"
     )
     return 0 if outcome.passed else 1
@@ -117,17 +125,18 @@ def bench(options: argparse.Namespace) -> int:
     import json
 
     from edge_runtime import bench as benching
-    from edge_runtime.arrays import read_npy
-    from edge_runtime.golden import GoldenVectors
 
+    if not 0 <= options.seconds < float("inf"):
+        raise InputError(f"Expected --seconds to be a number of at least 0, got {options.seconds:g}.")
     chosen = choose_model(options)
-    images = read_npy(Path(options.images), "save uint8 pixels with numpy.save") if options.images else GoldenVectors.load(_golden(options)).images
+    images = _images_to_time(options)
     asked = [] if chosen.runtime == "auto" else [chosen.runtime]
     timed = benching.bench(
         chosen.model,
         images,
         benching.runtimes_for(chosen.model, asked),
         sha256=chosen.sha256,
+        assume=chosen.assume,
         seconds=options.seconds,
         threads=options.threads,
         tell=lambda text: print(text, file=sys.stderr),
@@ -137,15 +146,29 @@ def bench(options: argparse.Namespace) -> int:
     return 1 if any(one.problem for one in timed) else 0
 
 
+def _images_to_time(options: argparse.Namespace) -> np.ndarray:
+    """uint8 [N, H, W] or [N, H, W, C]: those of the file, which may hold a single one, or the golden vectors'."""
+    from edge_runtime.arrays import read_npy
+    from edge_runtime.golden import GoldenVectors
+
+    if not options.images:
+        return GoldenVectors.load(_golden(options)).images
+    images = read_npy(Path(options.images), "save uint8 pixels with numpy.save")
+    one = images.ndim == 2 or (images.ndim == 3 and images.shape[-1] in (1, 3))  # no picture is so narrow: these are its channels
+    return images[None] if one else images
+
+
 def doctor(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from edge_runtime.bundled import find_bundled
     from edge_runtime.doctor import as_lines, examine
 
-    bundled = None if options.model else find_bundled()
+    came_along = find_bundled()
+    bundled = None if options.model else came_along
     model = bundled.model if bundled else Path(options.model) if options.model else None
-    found = examine(model, options.sha256 or (bundled.sha256.get(bundled.model.name) if bundled else None))
+    sha256 = options.sha256 or (bundled.sha256.get(bundled.model.name) if bundled else None)
+    found = examine(model, sha256, bundled=came_along is not None or sys.argv[0].endswith(".pyz"))
     if options.json:
         import json
 

@@ -50,8 +50,11 @@ class Examination:
         return any(runtime.works and runtime.asked for runtime in self.runtimes)
 
 
-def examine(model: Path | None = None, sha256: str | None = None) -> Examination:
-    """Look at this machine; with a model, every interpreter that opens its kind of file runs it once. InputError when it is no model."""
+def examine(model: Path | None = None, sha256: str | None = None, *, bundled: bool = False) -> Examination:
+    """Look at this machine; with a model, every interpreter that opens its kind of file runs it once. InputError when it is no model.
+
+    bundled: in a bundle, into which nothing can be installed: interpreters that it does not hold are not looked at.
+    """
     machine = this_machine()
     numpy = _library("numpy", "numpy", "every interpreter needs it: pip install numpy")
     pillow = _library("Pillow", "PIL", "only pictures need it: pip install 'edgeproof[image]', or give uint8 pixels as .npy")
@@ -63,7 +66,7 @@ def examine(model: Path | None = None, sha256: str | None = None) -> Examination
         this_processor(),
         narrow_userland(machine.architecture, platform.machine()),
         (numpy, pillow),
-        _runtimes(model, sha256) if numpy.works else (),
+        _runtimes(model, sha256, bundled) if numpy.works else (),
     )
 
 
@@ -83,7 +86,7 @@ def _library(name: str, module: str, needed: str) -> Tried:
     return Tried(name, False, f"{done.stderr.strip().splitlines()[-1].rstrip('.')} ({needed})")
 
 
-def _runtimes(model: Path | None, sha256: str | None) -> tuple[Tried, ...]:
+def _runtimes(model: Path | None, sha256: str | None, bundled: bool) -> tuple[Tried, ...]:
     from edge_runtime.interpreter import RUNTIMES, check_sha256, model_suffix, read_model_file
 
     suffix = None
@@ -92,7 +95,8 @@ def _runtimes(model: Path | None, sha256: str | None) -> tuple[Tried, ...]:
         if sha256:
             check_sha256(content, sha256, str(model))
         suffix = model_suffix(content, str(model))
-    opens = {name: suffix in (None, runtime.suffix) for name, runtime in RUNTIMES.items()}
+    held = [name for name, runtime in RUNTIMES.items() if runtime.installed or not bundled]
+    opens = {name: suffix in (None, RUNTIMES[name].suffix) for name in held or RUNTIMES}
     return tuple(_runtime(name, model if asked else None, asked) for name, asked in opens.items())
 
 

@@ -74,7 +74,7 @@ def time_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
     images = np.load(job["images"], mmap_mode="r")
     timed = []
     for model, assume in zip(job["models"], job.get("assume") or [None] * len(job["models"]), strict=True):
-        classifier = _open({**job, "model": model, "assume": assume})
+        classifier = _open(job, model, assume)
         timed.append(TimedModel(classifier, np.ascontiguousarray(classifier.metadata.preprocessing.as_batch(images))))
         timed[-1].warm_up()
     emit({"event": "ready", "models": [describe(model.classifier) for model in timed]})
@@ -91,7 +91,7 @@ def count_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
     for index, (model, assume) in enumerate(zip(job["models"], job["assume"], strict=True)):
         emit({"event": "progress", "done": index, "total": len(job["models"])})
         try:
-            classifier = _open({**job, "model": model, "assume": assume})
+            classifier = _open(job, model, assume)
         except UnsupportedModelError as error:  # the others can still be counted
             found.append({"reason": str(error)})
             continue
@@ -183,9 +183,27 @@ def describe(classifier: Classifier) -> Message:
     }
 
 
-def _open(job: Job, *, keep_tensors: bool = False) -> Classifier:
+def _open(job: Job, model: str | None = None, assume: Mapping[str, Any] | None = None, *, keep_tensors: bool = False) -> Classifier:
+    """The job's model; in a job of several, the one that is named, with what is assumed of it."""
+    if model is None:
+        model, assume = job["model"], job.get("assume")
     options = {"kernels": job.get("kernels", "default"), "threads": job.get("threads", 1), "keep_tensors": keep_tensors}
-    return Classifier(open_model(job["model"], runtime=job["runtime"], sha256=job.get("sha256"), **options), job.get("assume"))
+    return Classifier(open_model(model, runtime=job["runtime"], sha256=job.get("sha256"), **options), assume)
+
+
+class _Fields(dict[str, Any]):
+    """A job or a turn, which says what it lacks."""
+
+    @classmethod
+    def of(cls, line: str) -> _Fields:
+        fields = json.loads(line)
+        if not isinstance(fields, dict):
+            raise InputError("A job is one line of JSON, an object.")
+        return cls(fields)
+
+    def __missing__(self, name: str) -> Any:
+        of_job = f" {self['job']!r}" if "job" in self else ", in each of its turns,"
+        raise InputError(f"The job{of_job} needs a field {name!r}.")
 
 
 def serve_job(stdin: IO[str] = sys.stdin) -> int:
@@ -198,12 +216,10 @@ def serve_job(stdin: IO[str] = sys.stdin) -> int:
         answers.flush()
 
     try:
-        job = json.loads(stdin.readline())
-        if not isinstance(job, dict):
-            raise InputError("A job is one line of JSON, an object.")
+        job = _Fields.of(stdin.readline())
         if job.get("job") not in JOBS:
             raise unknown_name("job", str(job.get("job")), JOBS)
-        emit({"event": "result", **JOBS[job["job"]](job, emit, (json.loads(line) for line in stdin))})
+        emit({"event": "result", **JOBS[job["job"]](job, emit, (_Fields.of(line) for line in stdin))})
     except json.JSONDecodeError as error:
         emit({"event": "error", "kind": InputError.__name__, "message": f"A job is one line of JSON ({error})."})
         return 2

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PAPER_WINDOW = 0.25  # of the picture's longest side: what is narrower may be a stroke, what is wider is paper or shadow
 SMALL = 32  # longest side of the picture in which dark ink is told from light
 CLEARER = 1.5  # times the contrast of the brightness, for a colour to be used instead
+LEAST_PAPER = 48  # of 255: on a darker one differences count as on this, or the camera's noise would be ink
 LEAST_CONTRAST = 0.1  # of the paper's brightness: what differs less is the paper's own grain
 FULL_INK = 0.75  # quantile of the pixels over the threshold that counts as full ink
 
@@ -85,8 +86,12 @@ def _clearest_channel(picture: Image) -> tuple[np.ndarray, str]:
 
 def _contrast(channel: Image) -> float:
     darkness, _, _ = flatten(np.asarray(channel.reduce(max(1, max(channel.size) // 100))))
-    over = darkness > otsu(darkness)
-    return float(darkness[over].mean() - darkness[~over].mean()) if over.any() else 0.0
+    return _parted(darkness, darkness > otsu(darkness))
+
+
+def _parted(darkness: np.ndarray, over: np.ndarray) -> float:
+    """How far the ink (`over`) lies above the paper, on average; 0 where all is one or all the other."""
+    return float(darkness[over].mean()) - max(0.0, float(darkness[~over].mean())) if over.any() and not over.all() else 0.0
 
 
 def flatten(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
@@ -97,7 +102,8 @@ def flatten(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
     bright = grey if dark else 255 - grey
     smooth = np.asarray(Image.fromarray(bright).filter(ImageFilter.GaussianBlur(max(grey.shape) / 200)))
     paper = close_gaps(smooth, int(PAPER_WINDOW * max(grey.shape)))
-    return 1 - bright.astype(np.float32) / np.maximum(paper.astype(np.float32), 1), paper if dark else 255 - paper, dark
+    level = paper.astype(np.float32)
+    return (level - bright) / np.maximum(level, LEAST_PAPER), paper if dark else 255 - paper, dark
 
 
 def _is_dark(grey: np.ndarray) -> bool:
@@ -144,8 +150,7 @@ def otsu(values: np.ndarray) -> float:
 def find_threshold(darkness: np.ndarray) -> float:
     """Between paper and ink; InputError for bare paper."""
     threshold = otsu(darkness)
-    over = darkness > threshold
-    if not over.any() or darkness[over].mean() - max(0.0, float(darkness[~over].mean())) < LEAST_CONTRAST:
+    if _parted(darkness, darkness > threshold) < LEAST_CONTRAST:
         raise InputError("Nothing is to be seen on the paper: draw darker, or photograph the sign from nearer.")
     return threshold
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -52,6 +53,8 @@ class Runtime(NamedTuple):
         return importlib.metadata.version(self.distribution)
 
 
+# ONNX Runtime 1.31 otherwise makes an identifier of the device and a database below ~/.cache/Microsoft whenever it is imported.
+_NO_TELEMETRY = ("ORT_DISABLE_TELEMETRY", "1")
 _TFLITE_KERNELS = ("default", "builtin", "reference")
 
 # In order of preference for "auto": the maintained runtime first.
@@ -108,6 +111,7 @@ def import_runtime(runtime: Runtime) -> Any:
     try:
         if numpy_too_new(runtime):
             raise ImportError(f"numpy {np.__version__}")
+        os.environ.setdefault(*_NO_TELEMETRY)
         return importlib.import_module(runtime.module)
     except (ImportError, AttributeError) as error:
         from edge_runtime.causes import of_import  # only who fails pays for it

@@ -1,4 +1,4 @@
-"""The measuring loop: single stream, batch 1, real images in rotation.
+"""The measuring loop, and how much is measured: single stream, batch 1, real images in rotation.
 
 One pass takes four clock readings and so yields two scopes of the very same run: `invoke` (the interpreter alone) and `predict`
 (encode the pixels, run, take the label).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +17,20 @@ from edge_runtime.classifier import Classifier
 
 WARM_UP_RUNS = 50
 WARM_UP_SECONDS = 0.5
+MIN_SAMPLES = 1024  # MLPerf's floor for a single-stream p90
+MIN_SAMPLES_P99 = 662  # MLPerf's early-stopping floor for p99
+MIN_BLOCK_RUNS = 50  # shorter blocks measure the change of turns
+MAX_BLOCK_RUNS = 1000
+BLOCK_SECONDS = 0.02  # long enough to hide the turn, short enough for many rounds
+TIMED_IMAGES = 256  # in rotation: real images, so that no branch predictor learns the one
 REFILL_RUNS = 5  # unrecorded, at the start of a block: the model before it left the caches cold, which is no cost of this one
+
+
+def block_runs(latest_ns: Sequence[int]) -> int:
+    """How many runs the next block should have, by the latest samples (none before the first block)."""
+    if not latest_ns:
+        return MIN_BLOCK_RUNS
+    return int(np.clip(BLOCK_SECONDS / (float(np.median(latest_ns)) / 1e9), MIN_BLOCK_RUNS, MAX_BLOCK_RUNS))
 
 
 @dataclass

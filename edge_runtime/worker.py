@@ -19,6 +19,7 @@ from edge_runtime.processes import local_environment, of_signal
 # -P: the folder the user stands in is not searched for modules, whatever it holds.
 LOCAL_COMMAND = (sys.executable, "-P", "-m", "edge_runtime", "job")
 _STOP_SECONDS = 10
+_SHOWN = 80  # characters of a line that is no message
 PATIENCE_SECONDS = 600.0  # for the next message: a damaged model can send an interpreter round in circles
 
 
@@ -26,10 +27,10 @@ class Worker:
     """A running job. Use as a context manager: the process is gone afterwards, whatever happened."""
 
     def __init__(self, job: Job, command: Sequence[str] = LOCAL_COMMAND, patience: float = PATIENCE_SECONDS) -> None:
-        self._stderr: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in __exit__; a pipe nobody reads would block the worker
+        self._stderr: IO[str] = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed in __exit__; a pipe nobody reads would block the worker
         environment = local_environment() if command is LOCAL_COMMAND else None
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self._stderr, text=True, env=environment)
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self._stderr, text=True, errors="replace", env=environment)
         self._name = f"{job['job']} on {job['runtime']}"
         self._patience = patience
         self.send(job)
@@ -71,14 +72,23 @@ class Worker:
             line = self._process.stdout.readline() if self._process.stdout else ""
         finally:
             watch.cancel()
-        if silent.is_set() and not line:
+        if silent.is_set() and not line.endswith("\n"):
             raise RuntimeProblem(f"The worker ({self._name}) did not answer within {self._patience:g} s and was ended.")
-        if not line:
+        if not line.endswith("\n"):  # nothing, or a part of a line: the process ended, or the connection to it
             raise self._crash()
-        message: Message = json.loads(line)
+        message = self._read(line)
         if message["event"] == "error":
             raise _error(message)
         return message
+
+    def _read(self, line: str) -> Message:
+        try:
+            message = json.loads(line)
+        except ValueError:
+            message = None
+        if isinstance(message, dict) and "event" in message:
+            return message
+        raise RuntimeProblem(f"The worker ({self._name}) said what is no message: {line.strip()[:_SHOWN]!r}.")
 
     def result(self, progress: Callable[[int, int], None] | None = None) -> Message:
         """Wait for the end of the job; `progress(done, total)` is called on the way."""

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.latency import MIN_BLOCK_RUNS, Contestant, measure
+from benchmarks.latency import Contestant, measure
 from benchmarks.matrix import Artifact
 from benchmarks.statistics import ratio_interval
 from benchmarks.targets import find_target
+from edge_runtime.timing import MIN_BLOCK_RUNS
 from edgeproof.stages.project import Project
 from edgeproof.workspace import Workspace
 from evidence.findings import Finding, Places

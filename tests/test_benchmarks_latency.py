@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.latency import MIN_BLOCK_RUNS, MIN_SAMPLES, Contestant, measure
+from benchmarks.latency import Contestant, measure
 from benchmarks.matrix import Artifact
-from benchmarks.results import MIN_SAMPLES_P99 as MIN_P99
 from benchmarks.results import SCHEMA, LatencyResult, LatencyRow, read_result, to_result
 from benchmarks.targets import find_target
 from edge_runtime.errors import InputError
+from edge_runtime.timing import MIN_BLOCK_RUNS, MIN_SAMPLES
+from edge_runtime.timing import MIN_SAMPLES_P99 as MIN_P99
 from edgeproof.workspace import file_sha256
 from export.formats import usual_formats
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def test_json_gives_one_object_a_picture_with_the_likeliest_first(folder: Path, 
     assert sum(shares) == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize(("top", "shown"), [("0", 1), ("2", 2), ("99", 3)])
+@pytest.mark.parametrize(("top", "shown"), [("1", 1), ("2", 2), ("99", 3)])
 def test_top_shows_as_many_classes_as_there_are(folder: Path, tiny_artifacts: dict[str, Path], top: str, shown: int) -> None:
     done = edge_runtime(folder, "classify", "photo.npy", "--model", tiny_artifacts["onnx-int8"], "--top", top)
     assert done.stdout.count("%") == shown
@@ -82,6 +83,7 @@ def test_bad_input_is_one_line_and_exit_code_2(folder: Path, tiny_artifacts: dic
     assert "none.tflite" in one_line_error(edge_runtime(folder, "classify", "photo.png", "--model", "none.tflite"))
     assert "neither" in one_line_error(edge_runtime(folder, "classify", "photo.png", "--model", "noise.png"))
     assert "at least 1" in one_line_error(edge_runtime(folder, "classify", "photo.png", "--model", model, "--threads", "0"))
+    assert "--top to be at least 1, got -3" in one_line_error(edge_runtime(folder, "classify", "photo.png", "--model", model, "--top", "-3"))
     assert "'tflite-runtime'" in one_line_error(edge_runtime(folder, "classify", "photo.png", "--model", model, "--runtime", "tflite"))
 
 
@@ -111,17 +113,30 @@ def test_selftest_exits_0_on_the_golden_answers_and_1_on_others(
     right, wrong = (edge_runtime(folder, "selftest", "--model", model, "--golden", golden) for golden in ("right.npz", "wrong.npz"))
     assert (right.returncode, right.stdout.split(":")[0]) == (0, "PASS")
     assert (wrong.returncode, wrong.stdout.split(":")[0]) == (1, "FAIL")
+    assert "near ties" not in right.stdout + wrong.stdout
+
+
+def test_selftest_says_why_labels_that_differ_are_no_failure(folder: Path, tiny_artifacts: dict[str, Path], tiny_images: np.ndarray) -> None:
+    from edge_runtime.classifier import Classifier
+
+    model = tiny_artifacts["onnx-int8"]
+    outputs = Classifier.load(model).predict(tiny_images).outputs
+    golden = GoldenVectors.of(tiny_images, outputs.argmax(axis=1), {model.name: {"onnxruntime/default": np.roll(outputs, 1, axis=1)}})
+    np.savez(folder / "lenient", **replace(golden, tolerance={model.name: {"onnxruntime/default": 9.0}}).to_arrays())
+    done = edge_runtime(folder, "selftest", "--model", model, "--golden", "lenient.npz")
+    assert done.stdout.startswith("PASS: 96 golden images, 96 labels differ (near ties, within the tolerance), "), done.stdout
 
 
 @pytest.fixture
 def bundle(tiny_artifacts: dict[str, Path], tiny_images: np.ndarray, tmp_path: Path) -> Path:
-    """A folder with package `edge_bundle` in it, as a bundle unpacks one; its runtime is not the one that would be taken by itself."""
+    """Folder `edge_bundle` beside edge_runtime, as a bundle unpacks them; its runtime is not the one that would be taken by itself."""
     from edge_runtime.worker import run_in_subprocess
 
     model = tiny_artifacts["tflite-int8"]
     package = tmp_path / "unpacked/edge_bundle"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
+    (tmp_path / "unpacked/edge_runtime").symlink_to(Path(__file__).parent.parent / "edge_runtime")
     (package / model.name).write_bytes(model.read_bytes())
     np.save(tmp_path / "images.npy", tiny_images)
     run_in_subprocess(
@@ -201,14 +216,23 @@ def test_percentiles_need_their_samples() -> None:
 def test_bench_says_what_it_cannot_time(folder: Path, tiny_artifacts: dict[str, Path]) -> None:
     model = tiny_artifacts["onnx-int8"]
     assert "Give --golden FILE" in one_line_error(edge_runtime(folder, "bench", "--model", model))
+    for seconds in ("nan", "-1", "inf"):
+        assert f"got {seconds}" in one_line_error(edge_runtime(folder, "bench", "--model", model, f"--seconds={seconds}"))
     (folder / "noise.npy").write_bytes(b"noise")
     assert "noise.npy as an array" in one_line_error(edge_runtime(folder, "bench", "--model", model, "--images", "noise.npy"))
-    np.save(folder / "wide.npy", np.zeros((3, 9, 8), np.uint8))
+    np.save(folder / "wide.npy", np.zeros((2, 9, 8), np.uint8))
     wrong = edge_runtime(folder, "bench", "--model", model, "--images", "wide.npy")
     assert (wrong.returncode, "takes images [N, 8, 8, 1], got [1, 9, 8]" in wrong.stderr.splitlines()[-1]) == (2, True)
     np.save(folder / "images.npy", np.zeros((3, 8, 8), np.uint8))
     other = edge_runtime(folder, "bench", "--model", model, "--images", "images.npy", "--runtime", "tflite-runtime")
     assert (other.returncode, "opens .tflite files" in other.stdout) == (1, True)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1)])
+def test_bench_takes_one_image_as_classify_does(folder: Path, tiny_artifacts: dict[str, Path], shape: tuple[int, ...]) -> None:
+    np.save(folder / "one.npy", np.zeros(shape, np.uint8))
+    done = edge_runtime(folder, "bench", "--model", tiny_artifacts["onnx-int8"], "--images", "one.npy", "--seconds", "0")
+    assert (done.returncode, done.stdout.startswith("onnxruntime ")) == (0, True), done.stderr
 
 
 @pytest.mark.parametrize("runtime", ["ai-edge-litert", "tflite-runtime"])

@@ -182,6 +182,19 @@ def test_bare_paper_is_an_error_that_says_so(noise: int) -> None:
         final(Image.fromarray(pixels.astype(np.uint8)))
 
 
+@pytest.mark.parametrize("colours", [(), (3,)], ids=["grey", "colour"])
+@pytest.mark.parametrize(("low", "high"), [(0, 0), (0, 5), (250, 255), (255, 255)], ids=["black", "dark noise", "light noise", "white"])
+@pytest.mark.parametrize("size", [(300, 300), (900, 1200)], ids=str)
+def test_a_lens_cap_is_no_sign_either(size: tuple[int, int], low: int, high: int, colours: tuple[int, ...]) -> None:
+    pixels = np.random.default_rng(0).integers(low, high + 1, (*size, *colours), np.uint8)
+    with pytest.raises(InputError, match="Nothing is to be seen"):
+        final(Image.fromarray(pixels))
+
+
+def test_ink_on_paper_in_the_dark_is_still_read() -> None:
+    assert alike(final(sheet(paper=(30, 30, 28), ink=(6, 6, 6))), final(sheet())) > 0.98
+
+
 @pytest.mark.parametrize("size", [(1, 900), (900, 1), (33, 24)])
 def test_pictures_of_odd_sizes_end_in_an_answer(size: tuple[int, int]) -> None:
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, size[::-1], np.uint8))

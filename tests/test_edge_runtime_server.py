@@ -19,8 +19,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_runtime import web
+from edge_runtime import requests, web
 from edge_runtime.classifier import Classifier
+from edge_runtime.errors import InputError
+from edge_runtime.requests import Request
 from evidence.phone import photograph
 from evidence.serve_load import load
 from tests.serving import Server, command, impatient, serving
@@ -74,6 +76,14 @@ def test_every_form_of_the_same_pixels_gets_the_same_answer(server: Server, mode
     assert status == 200
     assert [step["step"] for step in answer["steps"]] == ["upright", "resize"]
     assert all(step["picture"].startswith("data:image/png;base64,") for step in answer["steps"])
+
+
+def test_a_black_photo_is_no_sign_for_the_server_either(model: Path) -> None:
+    classifier = Classifier.load(model)
+    contract = classifier.metadata.preprocessing.reading("light-ink")
+    black = Request(encoded(np.zeros((300, 300), np.uint8)), "image/png", 1, False, 0.0)
+    with pytest.raises(InputError, match="Nothing is to be seen on the paper"):
+        requests.answer(classifier, contract, black)
 
 
 def test_it_says_what_it_is(server: Server) -> None:

@@ -69,8 +69,16 @@ def test_doctor_of_an_unknown_runtime_names_the_nearest() -> None:
 
 
 def test_a_job_without_what_it_needs_ends_in_one_sentence() -> None:
-    with pytest.raises(RuntimeProblem, match=r"^The worker \(predict on onnxruntime\) ended with exit code 1: KeyError: 'model'\.$"):
+    with pytest.raises(InputError, match=r"^The job 'predict' needs a field 'model'\.$"):
         run_in_subprocess({"job": "predict"}, "onnxruntime")
+
+
+def test_a_turn_without_what_it_needs_names_it(tiny_artifacts: dict[str, Path], images_file: Path) -> None:
+    with Worker(timing_job(tiny_artifacts["onnx-int8"], images_file)) as worker:
+        worker.receive()
+        worker.send({"model": 0})
+        with pytest.raises(InputError, match=r"in each of its turns, needs a field 'runs'\.$"):
+            worker.receive()
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSEGV, signal.SIGILL])
@@ -107,6 +115,28 @@ def test_an_error_in_the_parent_ends_the_worker_at_once(tiny_artifacts: dict[str
     with pytest.raises(KeyboardInterrupt), worker:
         raise KeyboardInterrupt
     assert worker._process.returncode is not None
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ('{"event": "res', "ended with exit code 3"),
+        ("hello\n", "said what is no message: 'hello'"),
+        ("3\n", "no message: '3'"),
+        ('["event"]\n', "said what is no message"),
+    ],
+)
+def test_what_is_no_whole_message_ends_in_one_sentence(said: str, reason: str) -> None:
+    command = (sys.executable, "-c", f"import sys; sys.stdin.read(); sys.stdout.write({said!r}); sys.exit(3)")
+    with pytest.raises(RuntimeProblem, match=reason), Worker({"job": "doctor", "runtime": "onnxruntime"}, command) as worker:
+        worker.result()
+
+
+def test_onnx_runtime_leaves_nothing_in_the_home(tmp_path: Path) -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "ORT_"))}
+    program = "from edge_runtime.runtimes import RUNTIMES, import_runtime; import_runtime(RUNTIMES['onnxruntime'])"
+    subprocess.run([sys.executable, "-c", program], env={**kept, "HOME": str(tmp_path)}, check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_printing_inside_the_worker_does_not_break_the_protocol() -> None:

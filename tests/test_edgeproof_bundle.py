@@ -229,6 +229,13 @@ def test_an_unproved_model_is_bundled_loudly_and_runs_as_its_workspace_says(work
     tested = start(tmp_path / "x.pyz", "selftest", root=tmp_path / "root")
     assert (tested.returncode, tested.stdout) == (2, "")
     assert "none came along, as edgeproof did not export this model" in tested.stderr
+    assert "`bench` takes --images FILE.npy" in start(tmp_path / "x.pyz", "bench", root=tmp_path / "root").stderr
+    np.save(tmp_path / "images.npy", np.zeros((2, 8, 8, 1), np.uint8))
+    timed = start(tmp_path / "x.pyz", "bench", "--images", tmp_path / "images.npy", "--seconds", "0", root=tmp_path / "root")
+    assert (timed.returncode, timed.stdout.split()[0]) == (0, RUNTIME), timed.stdout
+    examined = start(tmp_path / "x.pyz", "doctor", root=tmp_path / "root").stdout
+    assert f"ok  {RUNTIME}: " in examined
+    assert "NO " not in examined, "an interpreter that this bundle does not hold is no defect of the machine"
 
 
 def test_ctrl_c_leaves_nothing(workspace: Workspace, tmp_path: Path) -> None:
@@ -260,6 +267,18 @@ def test_a_signed_bundle_runs_its_model_and_no_other(
     np.save(tmp_path / "images.npy", np.zeros((1, 8, 8, 1), np.uint8))
     job = {"job": "predict", "runtime": RUNTIME, "model": str(other), "images": str(tmp_path / "images.npy"), "outputs": str(tmp_path / "o.npy")}
     assert "as it was signed" in start(signed, "job", root=signed_root, given=json.dumps(job)).stdout
+
+
+def test_another_package_of_that_name_does_not_switch_the_check_off(
+    signed: Path, signed_root: Path, picture: Path, tmp_path: Path, bundled_workspace: Workspace
+) -> None:
+    (tmp_path / "elsewhere/edge_bundle").mkdir(parents=True)
+    (tmp_path / "elsewhere/edge_bundle/__init__.py").write_text("SIGNERS = ''\n")
+    environment = {"PATH": "/usr/bin:/bin", "SHIV_ROOT": str(signed_root), "PYTHONPATH": str(tmp_path / "elsewhere")}
+    classifying = [os.path.realpath(sys.executable), str(signed), "classify", str(picture), "--model", str(bundled_workspace / f"artifacts/{OTHER}")]
+    refused = subprocess.run(classifying, env=environment, capture_output=True, text=True)
+    assert (refused.returncode, refused.stdout) == (2, ""), refused.stderr
+    assert f"This bundle runs {MODEL} only, as it was signed" in refused.stderr
 
 
 def _flip_model(name: str, content: bytes) -> bytes | None:
