@@ -105,6 +105,12 @@ def test_the_table_the_file_and_the_gate(copied: Path) -> None:
     assert json.loads(same.stdout)["comparison"]["passed"] is True
 
 
+def test_several_targets_are_one_object_for_programs(copied: Path) -> None:
+    done = run("bench", "--on", "sim-pi4", "--on", "local", "--runtime", RUNTIME, "--seconds", "0.01", "--json", "-w", "w", cwd=copied)
+    assert done.code == 0, done.stderr
+    assert [result["target"] for result in json.loads(done.stdout)["results"]] == ["sim-pi4", "local"]
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
