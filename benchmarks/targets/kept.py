@@ -32,5 +32,7 @@ def kept(folder: Path, made_from: Any, make: Callable[[Path], None]) -> Path:
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
+        if path.is_dir():  # another process was faster
+            return path
         raise InputError(f"Cannot keep files in {folder} ({error.strerror or error}): name another folder in EDGEPROOF_CACHE.") from None
     return path
