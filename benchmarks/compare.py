@@ -39,9 +39,10 @@ class Comparison:
     """What is slower than allowed, and what cannot be said."""
 
     changes: tuple[Change, ...]
-    lost: tuple[str, ...]  # counted in the reference, and now unable to run: with the reason
+    lost: tuple[str, ...]  # counted in the reference, and now unable to run or not there at all: with the reason
     new: tuple[str, ...]  # not in the reference
     most_percent: float
+    left_out: int = 0  # rows of the reference on runtimes that nobody asked for
 
     @property
     def slower(self) -> list[Change]:
@@ -67,8 +68,11 @@ def check_slowdown(most_percent: float) -> None:
         raise InputError(f"--max-slowdown is a number of percent between 0 and {MOST_SLOWDOWN_PERCENT}, got {most_percent:g}.")
 
 
-def compare(now: CountResult, reference: CountResult, most_percent: float = DEFAULT_SLOWDOWN_PERCENT) -> Comparison:
-    """Every row that both hold. InputError for results of unlike boards, and when they have no row in common."""
+def compare(now: CountResult, reference: CountResult, most_percent: float = DEFAULT_SLOWDOWN_PERCENT, *, runtimes: Sequence[str] = ()) -> Comparison:
+    """Every row of the reference that was asked for: one that is not counted any more is lost. `runtimes`: the only ones that were; else all.
+
+    InputError for results of unlike boards, and when they have no row in common.
+    """
     check_slowdown(most_percent)
     for name in ("target", "core"):
         if now.fields[name] != reference.fields[name]:
@@ -77,26 +81,33 @@ def compare(now: CountResult, reference: CountResult, most_percent: float = DEFA
             )
     known = {row.key: row for row in reference.rows}
     changes = tuple(Change(row, known[row.key]) for row in now.rows if row.key in known)
-    lost = tuple(f"{row.key[0]} on {row.key[1]}: {now.failed[row.key[:2]]}" for row in reference.rows if row.key[:2] in now.failed)
-    if not changes and not lost:
+    wanted = [row for row in reference.rows if not runtimes or row.key[1] in runtimes]
+    if not changes and not any(row.key[:2] in now.failed for row in wanted):
         has = ", ".join(dict.fromkeys(row.key[0] for row in reference.rows)) or "nothing"
         raise InputError(f"The reference has no row in common with this: it counts {has}.")
-    return Comparison(changes, lost, tuple(f"{row.key[0]} on {row.key[1]}" for row in now.rows if row.key not in known), most_percent)
+    counted = {row.key for row in now.rows}
+    lost = tuple(f"{row.key[0]} on {row.key[1]}: {_loss(row, now)}" for row in wanted if row.key not in counted)
+    new = tuple(f"{row.key[0]} on {row.key[1]}" for row in now.rows if row.key not in known)
+    return Comparison(changes, lost, new, most_percent, len(reference.rows) - len(wanted))
+
+
+def _loss(row: CountRow, now: CountResult) -> str:
+    return now.failed.get(row.key[:2], "in the reference, and not counted now: export it again, or keep a new reference")
 
 
 def find_reference(place: Path, target: str) -> CountResult:
     """The result in a file, or the newest of a target in a folder. InputError when there is none."""
     if not place.is_dir():
         return read_counts(place)
-    files = sorted([*place.glob(f"{target}.json"), *place.glob(f"{target}-*.json")])
+    files = [*place.glob(f"{target}.json"), *place.glob(f"{target}-*.json")]
     if not files:
         raise InputError(f"{place} holds no result of {target}: keep one there that `edgeproof bench --on {target}` wrote.")
-    return read_counts(files[-1])
+    return max(map(read_counts, files), key=lambda result: str(result.fields["utc"]))
 
 
 def sentences(comparison: Comparison) -> Sequence[str]:
     """What to print of it: each change with the versions it is between, then what could not be compared."""
-    lines = []
+    lines: list[str] = []
     for change in comparison.changes:
         versions = list(dict.fromkeys(row.fields["runtime_version"] for row in (change.reference, change.now)))
         verdict = "SLOWER" if change in comparison.slower else "ok"
@@ -104,4 +115,7 @@ def sentences(comparison: Comparison) -> Sequence[str]:
         subject = f"{change.now.key[0]} on {change.now.key[1]} {' -> '.join(versions)}"
         lines.append(f"{verdict}: {subject}: {change.percent:+.2f} % (predict {before / 1e6:.3f} M -> {now / 1e6:.3f} M instructions)")
     lines += [f"LOST: {line}" for line in comparison.lost]
-    return [*lines, *(f"new: {line}, not in the reference" for line in comparison.new)]
+    lines += [f"new: {line}, not in the reference" for line in comparison.new]
+    if comparison.left_out:
+        lines.append(f"not compared: {comparison.left_out} of the reference's rows, on runtimes that --runtime leaves out")
+    return lines

@@ -110,6 +110,7 @@ def read_counts(path: Path) -> CountResult:
         if fields.get("schema") != SCHEMA:
             raise InputError(f"{path} has schema {fields.get('schema')}, this edgeproof reads {SCHEMA}: upgrade it.")
         result = CountResult(fields)
+        _ = result.target, fields["utc"]
         for row in result.rows:
             _ = row.key, row.kind, [(row.per_inference(scope), row.predicted(scope)) for scope in SCOPES]  # a reader must not find out later
         return result

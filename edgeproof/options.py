@@ -77,7 +77,7 @@ def refuse_without(needed: str, there: bool, **options: object) -> None:
     """BadParameter for options given without the one that they say something about."""
     given = [f"--{name}" for name, value in options.items() if value]
     if given and not there:
-        raise typer.BadParameter(f"{' and '.join(given)} only mean something with {needed}")
+        raise typer.BadParameter(f"{' and '.join(given)} only {'mean' if len(given) > 1 else 'means'} something with {needed}")
 
 
 def refuse_with(option: str, there: bool, **options: object) -> None:

@@ -50,8 +50,8 @@ def unpack(name: str, wheel: Path, folder: Path) -> None:
     try:
         with zipfile.ZipFile(wheel) as archive:
             for member in archive.infolist():
-                place = _installed_place(member.filename)
-                if member.is_dir() or place is None or _UNUSED_EVERYWHERE.search(place) or (unused and unused.search(place)):
+                place = None if member.is_dir() else _installed_place(member.filename)
+                if place is None or _UNUSED_EVERYWHERE.search(place) or (unused and unused.search(place)):
                     continue
                 target = folder / place
                 target.parent.mkdir(parents=True, exist_ok=True)

@@ -78,6 +78,20 @@ def test_what_can_no_longer_run_fails_and_what_is_new_does_not() -> None:
     assert Comparison(comparison.changes, (), comparison.new, 2.0).passed
 
 
+@pytest.mark.parametrize("gone", [_row("tflite-float32"), _row(runtime="tflite-runtime"), _row(artifact="net-renamed.tflite")])
+def test_what_the_reference_counts_and_this_does_not_fails(gone: dict[str, Any]) -> None:
+    comparison = compare(_result(_row()), _result(_row(), gone))
+    assert not comparison.passed
+    assert f"LOST: {gone['artifact']} on {gone['runtime']}: in the reference, and not counted now" in sentences(comparison)[1]
+
+
+def test_rows_on_runtimes_that_were_not_asked_for_are_a_line() -> None:
+    comparison = compare(_result(_row()), _result(_row(), _row(runtime="tflite-runtime")), runtimes=["ai-edge-litert"])
+    assert comparison.passed
+    assert sentences(comparison)[1:] == ["not compared: 1 of the reference's rows, on runtimes that --runtime leaves out"]
+    assert not compare(_result(_row()), _result(_row(), _row("tflite-float32")), runtimes=["ai-edge-litert"]).passed
+
+
 def test_a_change_of_the_runtimes_version_is_said() -> None:
     lines = sentences(compare(_result(_row(runtime_version="2.4.0", invoke=2.0)), _result(_row())))
     assert "SLOWER: net-tflite-int8.tflite on ai-edge-litert 2.3.0 -> 2.4.0" in lines[0]
@@ -93,6 +107,9 @@ def test_the_newest_result_of_the_target_is_taken_from_a_folder(tmp_path: Path) 
     for day in ("01", "03", "02"):
         (tmp_path / f"sim-pi4-202601{day}T000000Z.json").write_text(json.dumps(dict(_result(_row(), utc=day).fields)))
     (tmp_path / "sim-pi5-20260109T000000Z.json").write_text(json.dumps(dict(_result(_row(), target="sim-pi5").fields)))
+    (tmp_path / "sim-pi4.json").write_text(json.dumps(dict(_result(_row(), utc="04").fields)))
+    assert find_reference(tmp_path, "sim-pi4").fields["utc"] == "04", "the newest by what it says, not by its name"
+    (tmp_path / "sim-pi4.json").unlink()
     assert find_reference(tmp_path, "sim-pi4").fields["utc"] == "03"
     assert find_reference(tmp_path / "sim-pi4-20260101T000000Z.json", "sim-pi4").fields["utc"] == "01"
     with pytest.raises(InputError, match="holds no result of sim-pi3"):

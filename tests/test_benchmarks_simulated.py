@@ -105,6 +105,12 @@ def test_the_table_the_file_and_the_gate(copied: Path) -> None:
     assert json.loads(same.stdout)["comparison"]["passed"] is True
 
 
+def test_several_targets_are_one_object_for_programs(copied: Path) -> None:
+    done = run("bench", "--on", "sim-pi4", "--on", "local", "--runtime", RUNTIME, "--seconds", "0.01", "--json", "-w", "w", cwd=copied)
+    assert done.code == 0, done.stderr
+    assert [result["target"] for result in json.loads(done.stdout)["results"]] == ["sim-pi4", "local"]
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
@@ -112,7 +118,7 @@ def test_the_table_the_file_and_the_gate(copied: Path) -> None:
         (("--on", "sim-pi4", "--threads", "2"), "one thread"),
         (("--on", "sim-pi4", "--compare", "nowhere.json"), "nowhere.json"),
         (("--on", "local", "--compare", "nowhere.json"), "--compare is for simulated boards"),
-        (("--on", "sim-pi4", "--max-slowdown", "3"), "only mean something with --compare"),
+        (("--on", "sim-pi4", "--max-slowdown", "3"), "only means something with --compare"),
     ],
 )
 def test_options_that_cannot_be_are_refused_before_anything_runs(tmp_path: Path, options: tuple[str, ...], complaint: str) -> None:
@@ -136,12 +142,15 @@ def test_a_missing_program_is_one_line_that_names_its_package(
     before = sorted((copied / "w").rglob("*"))
     done = run(command, "--on", "sim-pi4", "--runtime", RUNTIME, "-w", "w", cwd=copied)
     assert (done.code, "Traceback" in done.stderr) == (2, False), done.stderr
-    assert done.stderr.splitlines()[-1].endswith(f"sudo apt-get install {PACKAGES[program]}.")
+    remedy = "use a Debian 12 machine or container." if program == "apt-get" else f"sudo apt-get install {PACKAGES[program]}."
+    assert done.stderr.splitlines()[-1].endswith(remedy)
     assert sorted((copied / "w").rglob("*")) == before
     assert not list(tmp_path.glob("cache/boards/*")), "nothing half-made is left"
 
 
 def test_all_missing_packages_are_named_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("apt-get", "dpkg-deb"):
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RuntimeMissingError, match=r"sim-pi4 needs qemu-user and gcc.*install qemu-user gcc\.$"):
         require(("qemu-aarch64", "gcc"), "sim-pi4")

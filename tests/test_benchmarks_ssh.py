@@ -80,8 +80,17 @@ def test_options_stand_before_the_destination(monkeypatch: pytest.MonkeyPatch) -
     command = OpenSsh(Address.parse("ssh://me@pi:7")).command("true")
     assert command[:3] == ["my-ssh", "-F", "a file"]
     assert command[-6:] == ["-l", "me", "-p", "7", "pi", "true"]
-    assert "BatchMode=yes" in command
-    assert not any("StrictHostKeyChecking" in part for part in command), "whether a host key is trusted is the user's to say"
+    assert {"BatchMode=yes", "ForwardAgent=no", "ForwardX11=no"} <= set(command)
+
+
+@pytest.mark.parametrize("checking", ["no", "accept-new"])
+def test_an_unknown_host_key_is_refused_whatever_the_users_configuration_says(board: Board, supply_here: Supply, checking: str) -> None:
+    with (board.folder / "client").open("a") as file:
+        file.write(f"    StrictHostKeyChecking {checking}\n")
+    (board.folder / "known_hosts").write_text("")
+    with pytest.raises(TargetError, match="is not known here"), SshTarget(board.name, supply_here):
+        pass
+    assert (board.folder / "known_hosts").read_text() == ""
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +142,11 @@ class TestOnABoard:
         worker = there[1].start({**files, "job": "time", "models": [files["model"]]}, RUNTIME)
         with worker:
             worker.receive()
-            os.kill(there[0].running("pyz job"), signal.SIGSEGV)
+            process = there[0].running("pyz job")
+            (folder,) = there[0].left
+            variables = Path(f"/proc/{process}/environ").read_text().split("\0")
+            assert f"XDG_CACHE_HOME={folder}/cache" in variables, "what libraries keep goes with the folder"
+            os.kill(process, signal.SIGSEGV)
             with pytest.raises(RuntimeProblem, match=r"\(time on tflite-runtime\) on ssh://127.0.0.1:\d+ was ended by SIGSEGV"):
                 worker.receive()
 

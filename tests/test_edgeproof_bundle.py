@@ -206,7 +206,7 @@ def test_a_mistake_is_named_and_nothing_is_written(
 def test_a_signature_is_required_of_a_signed_bundle_only(workspace: Workspace) -> None:
     done = command("-w", workspace.path, "--for", "pi4", "--require-signature")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: Invalid value: --require-signature only mean something with --sign\n"
+    assert done.stderr == "error: Invalid value: --require-signature only means something with --sign\n"
 
 
 def test_what_failed_is_never_bundled_with_a_required_signature(workspace: Workspace, key: Path, new_console: Callable[..., Console]) -> None:
@@ -224,6 +224,7 @@ def test_an_unproved_model_is_bundled_loudly_and_runs_as_its_workspace_says(work
     done = command("-w", workspace.path, "--for", "local", "--runtime", RUNTIME, "--model", model, "--out", tmp_path / "x.pyz")
     assert done.returncode == 0, done.stderr
     assert f"WARNING: stranger.tflite is not judged on {RUNTIME}. It goes into the bundle because --model names it." in done.stderr
+    assert done.stdout.endswith(f"Next: python3 {tmp_path / 'x.pyz'} classify picture.png\n"), "no golden vectors, no selftest; and it is here"
     classified = start(tmp_path / "x.pyz", "classify", "--json", picture, root=tmp_path / "root")
     assert json.loads(classified.stdout)["top"][0]["label"] in "xyz"
     tested = start(tmp_path / "x.pyz", "selftest", root=tmp_path / "root")
@@ -359,6 +360,14 @@ def test_without_ssh_keygen_it_says_what_is_missing(signed: Path, signed_root: P
     done = subprocess.run(classifying, env={"PATH": str(tmp_path), "SHIV_ROOT": str(signed_root)}, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert "takes ssh-keygen: install it (package openssh-client)" in done.stderr
+
+
+def test_a_public_key_that_is_another_ones_is_named(key: Path, tmp_path: Path) -> None:
+    shutil.copy(key, tmp_path / "mine")
+    other = make_key(tmp_path / "other")
+    shutil.copy(f"{other}.pub", tmp_path / "mine.pub")
+    with pytest.raises(InputError, match=r"Cannot sign with .*/mine: .*/mine\.pub is not its public part"):
+        sign(b"content", tmp_path / "mine")
 
 
 def test_the_whole_file_is_signed_beside_it(signed: Path, key: Path, tmp_path: Path) -> None:

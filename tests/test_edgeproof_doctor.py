@@ -6,11 +6,16 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from edgeproof.stages.reaching import kinds_of_target
+from benchmarks.targets.simulated import SimulatedTarget
+from edge_runtime.interpreter import RUNTIMES
+from edgeproof.cache import cache_folder
+from edgeproof.console import Console
+from edgeproof.stages.reaching import examine_targets, kinds_of_target
 from tests.boards import Board
 
 
@@ -27,6 +32,24 @@ def test_it_names_the_packages_that_a_target_needs(monkeypatch: pytest.MonkeyPat
     assert not any(finding.works for finding in findings.values())
     assert findings["sim-pi4"].detail == "needs qemu-user and gcc: sudo apt-get install qemu-user gcc"
     assert findings["ssh://"].detail == "needs ssh: sudo apt-get install openssh-client"
+
+
+def test_without_apt_it_names_debian_and_no_package_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (detail,) = {finding.detail for finding in kinds_of_target() if finding.subject.startswith("sim-")}
+    assert detail == "needs qemu-user and gcc and apt and dpkg: use a Debian 12 machine or container"
+
+
+def test_a_runtime_without_a_bundle_is_a_finding_and_the_others_are_tried(
+    pi4: SimulatedTarget, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, new_console: Callable[..., Console]
+) -> None:
+    """No pip to fetch wheels with, and of the cache only the system of the board."""
+    del pi4
+    (tmp_path / "boards").symlink_to(cache_folder() / "boards")
+    monkeypatch.setenv("EDGEPROOF_CACHE", str(tmp_path))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    findings = examine_targets(["sim-pi4"], new_console())
+    assert [(finding.subject, finding.works) for finding in findings] == [(f"{runtime} on sim-pi4", False) for runtime in RUNTIMES]
 
 
 def test_it_tries_the_runtimes_of_a_board(board: Board) -> None:

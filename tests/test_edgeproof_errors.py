@@ -104,7 +104,7 @@ def test_numbers_outside_their_range(tmp_path: Path) -> None:
 
 
 def test_options_that_would_be_ignored_or_contradict_each_other(tmp_path: Path) -> None:
-    _assert_refused(tmp_path, "qat", "--data", "digits", because="--data only mean something with --model")
+    _assert_refused(tmp_path, "qat", "--data", "digits", because="--data only means something with --model")
     _assert_refused(tmp_path, "export", "all", "--logits", "--seed", "1", because="--logits and --seed")
     _assert_refused(tmp_path, "run", "--preprocess", "raw", because="--preprocess")
     _assert_refused(tmp_path, "run", "--model", "m.h5", "--recipe", "seed", because="not both")

@@ -169,7 +169,7 @@ def test_bad_usage_gets_one_line(folder: Path) -> None:
     shutil.copy(folder / "small.tflite", folder / "small.onnx")
     (folder / "cut.tflite").write_bytes((folder / "small.tflite").read_bytes()[:900])
     (folder / "noise.onnx").write_bytes(b"\x08\x08" + np.random.default_rng(0).bytes(900))
-    _refused(folder, "parity", "--export", "small.tflite", because="--export only mean something with --baseline")
+    _refused(folder, "parity", "--export", "small.tflite", because="--export only means something with --baseline")
     _refused(folder, "parity", "--baseline", "float.tflite", because="--baseline needs --export")
     _refused(folder, "parity", *to, "small.tflite", because="and --data SRC")
     _refused(folder, "parity", "small.tflite", because="named with --export")

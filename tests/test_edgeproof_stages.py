@@ -135,7 +135,7 @@ def test_a_lost_artifact_can_be_exported_again(copied: Path) -> None:
     ("options", "complaint"),
     [
         (("parity", "--runtime", "onnxruntime", "--kernels", "builtin"), "onnxruntime has no builtin kernels"),
-        (("export", "tflite", "--max-drop", "1"), "--max-drop only mean something with --mixed"),
+        (("export", "tflite", "--max-drop", "1"), "--max-drop only means something with --mixed"),
         (("export", "tflite", "--mixed", "--max-drop", "-1"), "between 0 and 100"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -251,6 +252,13 @@ def test_what_is_not_installed_is_no_damage_of_the_file(tiny_artifacts: dict[str
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert said in done.stderr
     assert "pip install 'edgeproof[check]'" in done.stderr
+
+
+def test_onnx_runtime_leaves_nothing_in_the_users_cache(tmp_path: Path) -> None:
+    clean = {name: value for name, value in os.environ.items() if name not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")}
+    program = "import export, onnxruntime; print(onnxruntime.__version__)"
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, env={**clean, "HOME": str(tmp_path)})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_metadata_is_read_from_both_kinds_of_file_and_damage_is_an_input_error(tiny_artifacts: dict[str, Path]) -> None:

@@ -23,6 +23,7 @@ from edgeproof.console import Console
 from edgeproof.stages.bundling import supply
 from export.bundle import build_bundle
 from export.platforms import TESTED
+from export.wheels import unpack
 from tests.bundles import RUNTIME, overridden, start
 
 PI4 = Machine("aarch64", (3, 11), "glibc 2.36")
@@ -99,6 +100,15 @@ def test_a_damaged_wheel_is_named(tmp_path: Path, bundle_here: Path) -> None:
     with pytest.raises(InputError, match=r"(?i)pillow.*\.whl is damaged .*remove it, it is fetched again"):
         build_bundle(this_machine(), {RUNTIME: TESTED[RUNTIME]}, tmp_path / "x.pyz", cache=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["wheels"]
+
+
+def test_a_wheel_may_list_its_folders(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.whl", "w") as archive:
+        for name in ("x.data/", "x.data/purelib/", "x/"):
+            archive.mkdir(name)
+        archive.writestr("x.data/purelib/x/__init__.py", "")
+    unpack("x", tmp_path / "x.whl", tmp_path / "unpacked")
+    assert [path.name for path in (tmp_path / "unpacked").rglob("*.py")] == ["__init__.py"]
 
 
 @pytest.mark.parametrize("version", ["3.12.1", "3.13.0"])

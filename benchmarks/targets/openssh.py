@@ -21,11 +21,12 @@ SLOWEST_BYTES_PER_SECOND = 100_000
 LOST = 255  # what ssh ends with when the connection, and not the command, failed
 # The last is numpy's, which does not say why.
 _FULL = re.compile(r"No space left on device|Disk quota exceeded|File too large|Read-only file system|\d+ requested and \d+ written")
-# BatchMode: a question nobody sees would hang. A host key that is not known fails then: it is never accepted here. Forwardings and a
-# command of the user's configuration are for a person's session.
+# BatchMode: a question nobody sees would hang. A host key that is not known is never accepted here, whatever the user's configuration says
+# of it. Forwardings (of ports, and, which ClearAllForwardings does not cover, of the agent and of X11) and a command of that configuration
+# are for a person's session.
 _OPTIONS = (
-    "BatchMode=yes", "ConnectTimeout=15", "ServerAliveInterval=15", "ServerAliveCountMax=4", "ClearAllForwardings=yes",
-    "RemoteCommand=none", "LogLevel=ERROR",
+    "BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=15", "ServerAliveInterval=15", "ServerAliveCountMax=4",
+    "ClearAllForwardings=yes", "ForwardAgent=no", "ForwardX11=no", "RemoteCommand=none", "LogLevel=ERROR",
 )  # fmt: skip
 
 

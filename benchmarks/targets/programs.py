@@ -10,6 +10,7 @@ from edge_runtime.errors import RuntimeMissingError, RuntimeProblem
 
 # Debian's names of the packages.
 PACKAGES: Mapping[str, str] = {"qemu-aarch64": "qemu-user", "gcc": "gcc", "apt-get": "apt", "dpkg-deb": "dpkg"}
+_DEBIAN = "apt-get", "dpkg-deb"
 
 
 def missing(programs: Iterable[str]) -> list[str]:
@@ -17,11 +18,19 @@ def missing(programs: Iterable[str]) -> list[str]:
     return [PACKAGES[program] for program in programs if shutil.which(program) is None]
 
 
+def remedy(programs: Iterable[str]) -> str:
+    """How to get those that are not on PATH. apt is not among the packages that one installs: it is Debian."""
+    if any(shutil.which(program) is None for program in _DEBIAN):
+        return "use a Debian 12 machine or container"
+    return f"sudo apt-get install {' '.join(missing(programs))}"
+
+
 def require(programs: Iterable[str], purpose: str) -> None:
     """RuntimeMissingError, one line that names all packages to install, when a program is not on PATH."""
+    programs = tuple(programs)
     packages = missing(programs)
     if packages:
-        raise RuntimeMissingError(f"{purpose} needs {' and '.join(packages)}, not installed here: sudo apt-get install {' '.join(packages)}.")
+        raise RuntimeMissingError(f"{purpose} needs {' and '.join(packages)}, not installed here: {remedy(programs)}.")
 
 
 def run(command: Sequence[str], purpose: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.boards import BOARDS, Board
 from benchmarks.caches import CACHES
 from benchmarks.targets.base import Supply
-from benchmarks.targets.kept import kept
+from benchmarks.targets.kept import kept, used
 from benchmarks.targets.programs import require, run
 from benchmarks.targets.sysroot import build_sysroot
 from edge_runtime.errors import InputError
@@ -71,7 +71,7 @@ class SimulatedTarget:
             bundle = self._supply(self.board.machine, runtime)
             with bundle.open("rb") as file:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            self._packages[runtime] = kept(self._cache / "packages", sha256, lambda folder: _unpack(bundle, folder))
+            self._packages[runtime] = used(kept(self._cache / "packages", sha256, lambda folder: _unpack(bundle, folder)))
         return self._packages[runtime]
 
     def counting(self, blocks: Path, traffic: Path) -> tuple[str, ...]:

@@ -110,7 +110,9 @@ class SshTarget:
         return place
 
     def _worker(self, job: Job, bundle: str) -> Worker:
-        command = ["env", f"SHIV_ROOT={self._folder.path}/unpacked", "python3", bundle, "job"]
+        # The second: ONNX Runtime's library is one that writes into the user's cache when it is imported.
+        places = [f"SHIV_ROOT={self._folder.path}/unpacked", f"XDG_CACHE_HOME={self._folder.path}/cache"]
+        command = ["env", *places, "python3", bundle, "job"]
         return _RemoteWorker(job, self._ssh, in_shell(command), self._folder)
 
     def _remove_again(self) -> None:

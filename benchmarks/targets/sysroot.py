@@ -69,7 +69,7 @@ def fetch(packages: Sequence[str], state: Path, progress: Progress = silent) -> 
         run([*apt, "install", "--yes", "--download-only", "--no-install-recommends", *packages], "apt-get")
     except RuntimeProblem as error:
         wanted = f"{packages[0]} for arm64"
-        raise InputError(f"This machine's package sources do not give {wanted} ({error}): add those of Debian 12 to {_APT}.") from None
+        raise InputError(f"This machine's package sources do not give {wanted} ({error}): use a Debian 12 machine or container.") from None
     return sorted((state / "cache/archives").glob("*.deb"))
 
 

@@ -42,7 +42,7 @@ def bundle(
         place, console, board=board, system=system, runtimes=runtime or (), model=model, output=out, signing_with=signing_with
     )  # fmt: skip
     console.give(_fields(built))
-    console.show(_sentence(built, sign))
+    console.show(_sentence(built, board, sign))
     return 0
 
 
@@ -61,7 +61,7 @@ def _fields(built: Bundle) -> dict[str, object]:
     }
 
 
-def _sentence(built: Bundle, key: Path | None) -> str:
+def _sentence(built: Bundle, board: str, key: Path | None) -> str:
     from export.platforms import least_glibc
 
     runtimes = " and ".join(f"{name} {version}" for name, version in built.versions.items())
@@ -70,5 +70,12 @@ def _sentence(built: Bundle, key: Path | None) -> str:
     signed = f" Signed with {key}: {built.path.name}.sig is for the whole file." if key else ""
     return (
         f"{built.path}: {built.path.stat().st_size / 1e6:.1f} MB in {built.seconds:.0f} s, with {', '.join(built.payload.models)} "
-        f"({built.payload.verdict}) and {runtimes}, for {needs}.{signed} Next: copy it there and run ./{built.path.name} selftest"
+        f"({built.payload.verdict}) and {runtimes}, for {needs}.{signed} {_next(built, board)}"
     )
+
+
+def _next(built: Bundle, board: str) -> str:
+    from edgeproof.stages.shipping import LOCAL
+
+    command = "selftest" if built.payload.golden else "classify picture.png"  # without golden vectors there is nothing to test against
+    return f"Next: python3 {built.path} {command}" if board == LOCAL else f"Next: copy it there and run ./{built.path.name} {command}"

@@ -51,9 +51,12 @@ def show_measured(
     most_percent: float,
     console: Console,
     most_ms: float | None = None,
+    *,
+    runtimes: Sequence[str] = (),
 ) -> int:
     """A table a target, and how counts compare with their reference and predicted times with their limit.
 
+    runtimes: the only ones that were asked for. Programs are given a result's fields, or with several targets {results: [...]}.
     The exit code: 1 if one is slower or nothing was measured, else 3 if a limit lies within an interval.
     """
     from benchmarks.compare import compare, sentences
@@ -65,7 +68,7 @@ def show_measured(
     from benchmarks.results import LatencyResult
     from edgeproof.stages.judging import exit_code
 
-    codes = []
+    codes, given = [], []
     for result in results:
         fields = dict(result.fields)
         console.show(counts_table(result) if isinstance(result, CountResult) else latency_table(result))
@@ -75,7 +78,7 @@ def show_measured(
         if isinstance(result, LatencyResult) and result.validity:
             console.show(f"Times of {result.target} are {result.validity}.")
         if isinstance(result, CountResult) and result.target in references:
-            comparison = compare(result, references[result.target], most_percent)
+            comparison = compare(result, references[result.target], most_percent, runtimes=runtimes)
             fields["comparison"] = {"passed": comparison.passed, "max_slowdown_percent": most_percent, "lines": sentences(comparison)}
             for line in fields["comparison"]["lines"]:
                 console.show(line)
@@ -86,7 +89,8 @@ def show_measured(
             for line in limited.lines:
                 console.show(line)
             codes.append(exit_code(limited.verdict.value))
-        console.give(fields)
+        given.append(fields)
+    console.give(given[0] if len(given) == 1 else {"results": given})
     if not any(result.rows for result in results):
         console.show("Nothing could be measured: see the reasons above, and edgeproof doctor.")
         return 1

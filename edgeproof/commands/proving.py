@@ -141,7 +141,7 @@ def bench(
         check_predictable(max_ms, on)
     place, console = open_workspace(workspace, as_json, verbose)
     results = measure(place, console, targets=on, runtimes=runtime or (), threads=threads, seconds=seconds)
-    code = show_measured(results, references, allowed, console, max_ms)
+    code = show_measured(results, references, allowed, console, max_ms, runtimes=runtime or ())
     if any(result.rows for result in results):
         console.show(f"Next: edgeproof dashboard{place.option}")
     return code

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 from benchmarks.targets.base import Supply
+from benchmarks.targets.kept import used
 from edge_runtime.interpreter import find_runtime
 from edge_runtime.machine import Machine
 from edgeproof.cache import cache_folder
@@ -29,6 +30,7 @@ def supply(console: Console) -> Supply:
             if not path.exists():
                 with console.progress(f"Bundle of {runtime} for {title(machine)}") as progress:
                     build_bundle(machine, versions, path, cache=cache_folder(), progress=progress)
+            used(path.parent)
         return path
 
     return supplied

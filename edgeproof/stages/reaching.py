@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from benchmarks.mca import PACKAGE as LLVM
 from benchmarks.mca import have_llvm
 from benchmarks.targets.base import Target
-from benchmarks.targets.programs import missing
+from benchmarks.targets.programs import missing, remedy
 from benchmarks.targets.simulated import SIMULATED, SimulatedTarget
 from benchmarks.targets.ssh import SshTarget
 from edge_runtime.board import throttle_words
-from edge_runtime.errors import EdgeproofError, RuntimeProblem, first_line
+from edge_runtime.errors import EdgeproofError, TargetError, first_line
 from edge_runtime.interpreter import RUNTIMES
 from edgeproof.console import Console
 from edgeproof.stages.diagnosing import Finding
@@ -24,7 +24,7 @@ _NEEDED = ("qemu-aarch64", "gcc", "apt-get", "dpkg-deb")
 def kinds_of_target() -> list[Finding]:
     """The targets there are, and what this machine lacks for them. Nothing is built, nobody is called."""
     packages = missing(_NEEDED)
-    lacking = f"needs {' and '.join(packages)}: sudo apt-get install {' '.join(packages)}"
+    lacking = f"needs {' and '.join(packages)}: {remedy(_NEEDED)}"
     able = f"answers, instruction counts{' and predicted times' if have_llvm() else f'; for predicted times: sudo apt-get install {LLVM}'}"
     findings = [Finding(name, not packages, lacking if packages else f"{board.title} ({board.core}): {able}") for name, board in SIMULATED.items()]
     client = shutil.which("ssh")
@@ -52,7 +52,9 @@ def _runtimes(target: Target, console: Console) -> Iterable[Finding]:
         try:
             answer = target.run({"job": "doctor"}, runtime)
             yield Finding(subject, True, f"{answer['runtime_version']} with numpy {answer['numpy']}")
-        except RuntimeProblem as error:
+        except TargetError:  # the place, not the runtime: nothing further can be tried there
+            raise
+        except EdgeproofError as error:  # its bundle cannot be had, or it does not work there
             yield Finding(subject, False, str(error))
 
 
