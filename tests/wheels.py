@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-CACHE = Path(os.environ.get("EDGEPROOFCACHE") or Path(os.environ.get("XDGCACHE_HOME") or Path.home() / ".cache") / "edgeproof")
+CACHE = Path(os.environ.get("EDGEPROOF_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgeproof")
 
 
 def unpacked_wheel(requirement: str, *platforms: str, python: str = "3.11") -> Path:
