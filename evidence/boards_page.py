@@ -99,7 +99,7 @@ def figure(title: str, rows: Sequence[Row], fit: Fit, factor: float, path: Path)
 
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "edgeproof"  # the same file for the same numbers
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     published = [row.published for row in rows]
     predicted = [row.published * ratio for row, ratio in zip(rows, fit.ratios, strict=True)]
@@ -108,9 +108,14 @@ def figure(title: str, rows: Sequence[Row], fit: Fit, factor: float, path: Path)
     axes.plot(ends, ends, color="#888", linewidth=1)
     axes.fill_between(ends, [end / factor for end in ends], [end * factor for end in ends], color="#888", alpha=0.15, linewidth=0)
     axes.scatter(published, predicted, s=24, zorder=3)
-    for row, x, y in zip(rows, published, predicted, strict=True):
-        axes.annotate(row.network, (x, y), xytext=(4, -8), textcoords="offset points", fontsize=7)
+    for index, (x, y, row) in enumerate(sorted(zip(published, predicted, rows, strict=True), key=lambda point: point[:2])):
+        offset, side = ((6, -7), "left") if index % 2 else ((-6, 2), "right")  # in turn: neighbours must not overlap
+        axes.annotate(row.network, (x, y), xytext=offset, textcoords="offset points", fontsize=7, ha=side)
     axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, xlabel="published, ms", ylabel="predicted, ms", title=title)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_locator(ticker.NullLocator())
     path.parent.mkdir(parents=True, exist_ok=True)
     drawing.savefig(path, metadata={"Date": None}, bbox_inches="tight")
     pyplot.close(drawing)
