@@ -97,7 +97,7 @@ def _answers(model: Any, pixels: Any) -> Any:
     return outputs if ends_in_softmax(model) else tf.nn.softmax(outputs)
 
 
-def _compile(model: Any, settings: Training, steps: int, *, taught: bool) -> None:
+def _compile(model: Any, settings: Training, steps: int, *, taught: bool = False) -> None:
     import tf_keras
 
     rate = _one_cycle(settings.learning_rate, steps * settings.epochs) if settings.one_cycle else settings.learning_rate
