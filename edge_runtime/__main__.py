@@ -89,14 +89,14 @@ def _add_classify(commands: Commands) -> None:
     parser.add_argument("--explain", metavar="FILE.png", help="draw every step from the picture to the model's input")
     _add_photo(parser)
     _add_model(parser)
-    parser.set_defaults(run=_classify)
+    parser.set_defaults(run=_command("classify"))
 
 
 def _add_selftest(commands: Commands) -> None:
     parser = commands.add_parser("selftest", help="compare this device's answers with the golden vectors")
     _add_golden(parser)
     _add_model(parser)
-    parser.set_defaults(run=_selftest)
+    parser.set_defaults(run=_command("selftest"))
 
 
 def _add_bench(commands: Commands) -> None:
@@ -106,7 +106,7 @@ def _add_bench(commands: Commands) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a runtime")
     _add_golden(parser)
     _add_model(parser)
-    parser.set_defaults(run=_bench)
+    parser.set_defaults(run=_command("bench"))
 
 
 def _add_doctor(commands: Commands) -> None:
@@ -114,7 +114,7 @@ def _add_doctor(commands: Commands) -> None:
     parser.add_argument("--model", metavar="FILE", help="run this once on every runtime (in a bundle: its own)")
     parser.add_argument("--sha256", metavar="HEX", help="refuse a model with another checksum")
     parser.add_argument("--json", action="store_true", help="one JSON object")
-    parser.set_defaults(run=_doctor)
+    parser.set_defaults(run=_command("doctor"))
 
 
 def _add_serve(commands: Commands) -> None:
@@ -123,7 +123,7 @@ def _add_serve(commands: Commands) -> None:
     parser.add_argument("--port", type=int, default=8000, help="default %(default)s; 0 = any that is free")
     _add_photo(parser)
     _add_model(parser)
-    parser.set_defaults(run=_serve)
+    parser.set_defaults(run=_command("serve"))
 
 
 def _add_job(commands: Commands) -> None:
@@ -146,34 +146,15 @@ def _add_golden(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--golden", metavar="FILE", help="the .golden.npz beside the model (in a bundle: its own)")
 
 
-def _classify(options: argparse.Namespace) -> int:
-    from edge_runtime.commands import classify
+def _command(name: str) -> Callable[[argparse.Namespace], int]:
+    """The function of `edge_runtime.commands` with that name, imported when it is called."""
 
-    return classify(options)
+    def run(options: argparse.Namespace) -> int:
+        from edge_runtime import commands
 
+        return int(getattr(commands, name)(options))
 
-def _selftest(options: argparse.Namespace) -> int:
-    from edge_runtime.commands import selftest
-
-    return selftest(options)
-
-
-def _bench(options: argparse.Namespace) -> int:
-    from edge_runtime.commands import bench
-
-    return bench(options)
-
-
-def _doctor(options: argparse.Namespace) -> int:
-    from edge_runtime.commands import doctor
-
-    return doctor(options)
-
-
-def _serve(options: argparse.Namespace) -> int:
-    from edge_runtime.commands import serve
-
-    return serve(options)
+    return run
 
 
 def _job(options: argparse.Namespace) -> int:
