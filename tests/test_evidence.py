@@ -38,7 +38,7 @@ def test_the_shares_count_the_verdicts_that_are_given(n: int) -> None:
 
 
 def test_false_pass_stays_below_its_target_at_8400_images() -> None:
-    assert error_rates.false_pass((8400,), (0.25, 0.3, 0.5, 1, 5), error_rates.NOMINAL, "", "").met
+    assert error_rates.false_pass((8400,), (0.25, 0.3, 0.5, 1, 5), "").met
 
 
 def test_false_pass_is_what_it_is_where_a_pass_needs_no_flip_at_all() -> None:
