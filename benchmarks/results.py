@@ -38,7 +38,7 @@ from edge_runtime.errors import InputError, first_line
 
 SCHEMA = 2
 SCOPES = ("predict", "invoke", "pipeline")
-_BLOCKS = {"predict": "blocks", "invoke": "blocks", "pipeline": "pipeline_blocks"}
+BLOCKS = {"predict": "blocks", "invoke": "blocks", "pipeline": "pipeline_blocks"}
 _SINCE_2: dict[str, Any] = {
     "peer": None,
     "rate_hz": None,
@@ -85,8 +85,11 @@ class LatencyRow:
 
     def block_medians_us(self, scope: str = "predict") -> np.ndarray:
         """The median of each round's block, microseconds: one outlier in a block does not move it."""
-        edges = np.cumsum(self.fields[_BLOCKS[scope]])[:-1]
-        return np.array([np.median(block) for block in np.split(self.samples[scope], edges)]) / 1000
+        return np.array([np.median(block) for block in self.blocks(scope)]) / 1000
+
+    def blocks(self, scope: str) -> list[np.ndarray]:
+        """The samples of each round, nanoseconds."""
+        return np.split(self.samples[scope], np.cumsum(self.fields[BLOCKS[scope]])[:-1])
 
 
 @dataclass(frozen=True)
@@ -165,10 +168,10 @@ def _row(contestant: Contestant) -> dict[str, Any]:
         **contestant.cold,
         "reason": contestant.reason,
         "blocks": [len(block) for block in contestant.predict_ns],
-        "invoke_ns": _pack(contestant.invoke_ns),
-        "predict_ns": _pack(contestant.predict_ns),
+        "invoke_ns": pack(contestant.invoke_ns),
+        "predict_ns": pack(contestant.predict_ns),
         "pipeline_blocks": [len(block) for block in contestant.pipeline_ns],
-        "pipeline_ns": _pack(contestant.pipeline_ns) if contestant.pipeline_ns else None,
+        "pipeline_ns": pack(contestant.pipeline_ns) if contestant.pipeline_ns else None,
     }
 
 
@@ -196,15 +199,16 @@ def _check(row: LatencyRow) -> None:
             raise TypeError(f"{name} is {row.fields[name]!r}")
     for name in ("threads", "bytes", "load_ms", "first_ms", "peak_memory_bytes"):
         float(row.fields[name])
-    for scope, blocks in _BLOCKS.items():
+    for scope, blocks in BLOCKS.items():
         if sum(row.fields[blocks]) != len(row.samples[scope]):
             raise ValueError(f"{scope}_ns has {len(row.samples[scope])} samples, its blocks have {sum(row.fields[blocks])}")
 
 
-def _pack(blocks: Sequence[Sequence[int]]) -> str:
+def pack(blocks: Sequence[Sequence[int] | np.ndarray]) -> str:
+    """Samples as a result file keeps them."""
     samples = np.array([sample for block in blocks for sample in block], np.int64)
     return base64.b64encode(zlib.compress(samples.astype("<i8").tobytes())).decode()
 
 
 def _unpack(text: str | None) -> np.ndarray:
-    return np.frombuffer(zlib.decompress(base64.b64decode(text or _pack(()))), "<i8")
+    return np.frombuffer(zlib.decompress(base64.b64decode(text or pack(()))), "<i8")
