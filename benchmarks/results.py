@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.latency import Contestant
+from benchmarks.reading import DAMAGE, check_fields, count, each, number, or_null, some_fields, text, utc
 from benchmarks.statistics import ratio_interval
 from benchmarks.validity import VALID
 from edge_runtime.bench import FLOORS
@@ -47,6 +48,21 @@ _SINCE_2: dict[str, Any] = {
     "cold_runs": 1,
     "pipeline_blocks": [],
     "pipeline_ns": None,
+}
+
+
+# What fields can hold; what only running tells is checked of rows that ran.
+_RIGHT = {
+    **{"target": text, "utc": utc, "threads": count, "host": some_fields({"cpu": text, "cores": count})},
+    "rows": each(lambda row: isinstance(row, dict)),
+    "aa": or_null(some_fields({"artifact": text, "runtime": text, "ratio": number, "low": number, "high": number})),
+    "validity": or_null(some_fields({"verdict": text, "reasons": each(text)})),
+}
+_RIGHT_ROW = {**dict.fromkeys(("artifact", "format", "sha256", "runtime", "reason"), text), "bytes": count, "peer": or_null(text)}
+_RIGHT_RAN = {
+    **dict.fromkeys(("runtime_version", "kernels", "delegate"), text),
+    **dict.fromkeys(("import_ms", "load_ms", "first_ms", "peak_memory_bytes"), number),
+    **{"threads": count, "rate_hz": or_null(number), "blocks": each(count), "pipeline_blocks": each(count)},
 }
 
 
@@ -184,24 +200,24 @@ def read_result(path: Path) -> LatencyResult:
         schema = fields.get("schema")
         if type(schema) is not int or not 1 <= schema <= SCHEMA:
             raise InputError(f"{path} has schema {schema}, this edgeproof reads up to {SCHEMA}: upgrade it.")
-        fields = {"aa": None, **fields, "rows": [{**_SINCE_2, **row} for row in fields["rows"]]}
-        for row in LatencyResult(fields).rows:
-            _check(row)  # a reader must not find out in the middle of a table
+        fields = {"aa": None, "validity": None, **fields, "rows": [{**_SINCE_2, **row} for row in fields["rows"]]}
+        check_fields(fields, _RIGHT)
+        for row in fields["rows"]:
+            check_fields(row, _RIGHT_ROW)
+        for ran in LatencyResult(fields).rows:
+            _check(ran)
         return LatencyResult(fields)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
+    except DAMAGE as error:
         raise InputError(f"Cannot read latency result {path} ({first_line(error)}).") from None
 
 
 def _check(row: LatencyRow) -> None:
-    """KeyError, TypeError or ValueError for a row that lacks what a table shows."""
-    for name, kind in (("artifact", str), ("format", str), ("runtime", str), ("runtime_version", str), ("delegate", str), ("sha256", str)):
-        if not isinstance(row.fields[name], kind):
-            raise TypeError(f"{name} is {row.fields[name]!r}")
-    for name in ("threads", "bytes", "load_ms", "first_ms", "peak_memory_bytes"):
-        float(row.fields[name])
+    """What reading raises, for a row that lacks what a table shows."""
+    check_fields(row.fields, _RIGHT_RAN)
     for scope, blocks in BLOCKS.items():
-        if sum(row.fields[blocks]) != len(row.samples[scope]):
-            raise ValueError(f"{scope}_ns has {len(row.samples[scope])} samples, its blocks have {sum(row.fields[blocks])}")
+        samples, runs = row.samples[scope], row.fields[blocks]
+        if sum(runs) != len(samples) or not all(runs) or (samples < 1).any():
+            raise ValueError(f"{scope}_ns has {len(samples)} samples, its blocks have {sum(runs)}")
 
 
 def pack(blocks: Sequence[Sequence[int] | np.ndarray]) -> str:
@@ -210,5 +226,5 @@ def pack(blocks: Sequence[Sequence[int] | np.ndarray]) -> str:
     return base64.b64encode(zlib.compress(samples.astype("<i8").tobytes())).decode()
 
 
-def _unpack(text: str | None) -> np.ndarray:
-    return np.frombuffer(zlib.decompress(base64.b64decode(text or pack(()))), "<i8")
+def _unpack(samples: str | None) -> np.ndarray:
+    return np.frombuffer(zlib.decompress(base64.b64decode(samples or pack(()))), "<i8")

@@ -79,7 +79,8 @@ def _make(part: str, workspace: Workspace, kept: Workspace) -> None:
         _keep_usual_formats(copy)
         files = PARTS[part](copy)  # nothing is replaced before all of the part is there
         parity, manifest = copy.read_json("parity.json"), copy.read_json("artifacts/manifest.json")
-    kept.write_json("parity.json", {**parity, **{name: [] for name in _NOT_IN_TABLES if name in parity}})
+    emptied = [name for name in _NOT_IN_TABLES if parity.get(name)]
+    kept.write_json("parity.json", {**parity, **dict.fromkeys(emptied, []), "left_out": emptied})
     kept.write_json("manifest.json", {"schema": manifest["schema"], "artifacts": {name: _facts(of) for name, of in manifest["artifacts"].items()}})
     for name, fields in files.items():
         kept.write_json(name, fields)

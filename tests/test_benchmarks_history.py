@@ -112,7 +112,7 @@ DAMAGED = {
     "of another tool": ('{"name": "bench", "value": 3}', "not written by edgeproof"),
     "of a schema in words": (_text(schema="two"), "not written by edgeproof"),
     "of a newer schema": (_text(schema=SCHEMA + 1), "upgrade"),
-    "without a runtime": (json.dumps({name: value for name, value in asdict(LINE).items() if name != "runtime"}), "runtime cannot be"),
+    "without a runtime": (json.dumps({name: value for name, value in asdict(LINE).items() if name != "runtime"}), "it lacks runtime"),
     "NaN": (_text(measured_predict_p50_us=float("nan")), "not JSON"),
     "beyond all numbers": (_text().replace("15.5", "1e999"), "measured_predict_p50_us cannot be"),
     "a time that is a word": (_text(measured_predict_p50_us="fast"), "measured_predict_p50_us cannot be"),

@@ -138,10 +138,10 @@ def bench(
     refuse_without("--compare", compare is not None, **{"max-slowdown": max_slowdown is not None})
     allowed = DEFAULT_SLOWDOWN_PERCENT if max_slowdown is None else max_slowdown
     check_slowdown(allowed)
-    references = {} if compare is None else references_of(compare, on)
+    place, console = open_workspace(workspace, as_json, verbose)
+    references = {} if compare is None else references_of(compare, on, console)
     if max_ms is not None:
         check_predictable(max_ms, on)
-    place, console = open_workspace(workspace, as_json, verbose)
     if record:
         recording.check_recordable(place)
     results = measure(place, console, targets=on, runtimes=runtime or (), threads=threads, seconds=seconds)

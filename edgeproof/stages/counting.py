@@ -46,12 +46,12 @@ def _predicted(counted: Sequence[Counted], target: SimulatedTarget, console: Con
         return [], ""
 
 
-def references_of(place: Path, targets: Sequence[str]) -> dict[str, CountResult]:
+def references_of(place: Path, targets: Sequence[str], console: Console) -> dict[str, CountResult]:
     """The reference of each target, read before minutes of work. InputError for a target that is no simulated board, and when one is missing."""
     for name in targets:
         if name not in SIMULATED:
             raise InputError(f"--compare is for simulated boards, whose counts repeat: {name} is none.")
-    return {name: find_reference(place, name) for name in targets}
+    return {name: find_reference(place, name, console.say) for name in targets}
 
 
 def check_predictable(most_ms: float, targets: Sequence[str]) -> None:
