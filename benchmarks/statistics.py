@@ -13,6 +13,7 @@ import numpy as np
 Z_ONE_SIDED_95 = 1.6448536269514722  # quantiles of the normal distribution
 Z_TWO_SIDED_95 = 1.959963984540054
 POWER = 0.8
+LEAST_DIFFERENCE = 0.02  # of two latencies
 _REPETITIONS = 4000
 _MOST_IMAGES = 10_000_000
 
@@ -122,3 +123,9 @@ def ratio_interval(numerator: np.ndarray, denominator: np.ndarray, level: float 
     medians = np.median(ratios[picks], axis=1)
     low, high = np.quantile(medians, [(1 - level) / 2, (1 + level) / 2])
     return float(np.median(ratios)), float(low), float(high)
+
+
+def differs(ratio: float, low: float, high: float, least: float = LEAST_DIFFERENCE) -> bool:
+    """Whether two latencies differ for more than chance and place: the ratio is off 1 by more than `least`, and its interval is wholly on that
+    side of 1. One file opened twice lies at two addresses, and that alone can make it faster by half a percent, reproducibly."""
+    return abs(ratio - 1) > least and not low <= 1 <= high

@@ -13,7 +13,8 @@ from benchmarks.results import BLOCKS, LatencyRow, pack
 
 def thin(fields: Mapping[str, Any], most_samples: int) -> dict[str, Any]:
     """The fields of a latency result with at most about `most_samples` samples a row and scope: never none of a block."""
-    return {**fields, "rows": [row if row["reason"] else _thin_row(LatencyRow(row), most_samples) for row in fields["rows"]]}
+    lists = ("rows", "reference_rows")
+    return {**fields, **{name: [row if row["reason"] else _thin_row(LatencyRow(row), most_samples) for row in fields[name]] for name in lists}}
 
 
 def _thin_row(row: LatencyRow, most_samples: int) -> dict[str, Any]:

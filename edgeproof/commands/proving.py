@@ -19,10 +19,12 @@ from edgeproof.options import (
     HeldOutOption,
     JsonOption,
     KernelsOption,
+    RateOption,
     RejudgeOption,
     RuntimeOption,
     SecondsOption,
     TargetOption,
+    ThreadsOption,
     VerboseOption,
     WorkspaceOption,
     open_workspace,
@@ -114,8 +116,9 @@ def bench(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     on: TargetOption = ["local"],  # noqa: B006 - typer copies it
     runtime: RuntimeOption = None,
-    threads: Annotated[int, typer.Option("--threads", help="Threads of each interpreter.")] = 1,
+    threads: ThreadsOption = "1",
     seconds: SecondsOption = 2.0,
+    rate: RateOption = None,
     compare: Annotated[
         Path | None, typer.Option("--compare", metavar="REF", help="Simulated boards: fail on more instructions than this result (file, or folder).")
     ] = None,
@@ -133,18 +136,20 @@ def bench(
     from benchmarks.compare import DEFAULT_SLOWDOWN_PERCENT, check_slowdown
     from edgeproof.stages import recording
     from edgeproof.stages.benching import bench as measure
+    from edgeproof.stages.benching import read_threads
     from edgeproof.stages.counting import check_predictable, references_of
 
     refuse_without("--compare", compare is not None, **{"max-slowdown": max_slowdown is not None})
     allowed = DEFAULT_SLOWDOWN_PERCENT if max_slowdown is None else max_slowdown
     check_slowdown(allowed)
+    counts = read_threads(threads)
     place, console = open_workspace(workspace, as_json, verbose)
     references = {} if compare is None else references_of(compare, on, console)
     if max_ms is not None:
         check_predictable(max_ms, on)
     if record:
         recording.check_recordable(place)
-    results = measure(place, console, targets=on, runtimes=runtime or (), threads=threads, seconds=seconds)
+    results = measure(place, console, targets=on, runtimes=runtime or (), threads=counts, seconds=seconds, rate_hz=rate)
     code = show_measured(results, references, allowed, console, max_ms, runtimes=runtime or ())
     if record:
         code = recording.record(place, console, results) or code
