@@ -179,8 +179,10 @@ def _parse(content: bytes) -> HistoryLine:
     if given["schema"] > SCHEMA:
         raise ValueError(f"it has schema {given['schema']}, this edgeproof reads {SCHEMA}: upgrade it")
     check_fields(given, _RIGHT)
-    times = {name: given[name] and PredictedTime(**{part: given[name][part] for part in _PARTS}) for name in _PREDICTED}
-    return HistoryLine(**{**{name: given.get(name) for name in _NAMES}, **times})
+    known: dict[str, Any] = {name: given[name] for name in _NAMES}
+    for name in _PREDICTED:
+        known[name] = given[name] and PredictedTime(**{part: given[name][part] for part in _PARTS})
+    return HistoryLine(**known)
 
 
 def _refuse_constant(name: str) -> NoReturn:

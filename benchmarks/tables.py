@@ -122,4 +122,5 @@ def fill(text: str, references: Sequence[Reference]) -> str:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     rule = ["---" if name in _LEFT else "--:" for name in head]
-    return [f"| {' | '.join(head)} |", f"|{'|'.join(rule)}|", *(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows)]
+    lines = [" | ".join(cell.replace("|", "\\|") for cell in cells) for cells in rows]
+    return [f"| {' | '.join(head)} |", f"|{'|'.join(rule)}|", *(f"| {line} |" for line in lines)]

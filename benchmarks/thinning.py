@@ -8,18 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.results import BLOCKS, LatencyRow, pack
+from benchmarks.results import BLOCKS, LatencyResult, LatencyRow, pack
 
 
-def thin(fields: Mapping[str, Any], most_samples: int) -> dict[str, Any]:
+def thin(result: LatencyResult, most_samples: int) -> dict[str, Any]:
     """The fields of a latency result with at most about `most_samples` samples a row and scope: never none of a block."""
-    lists = ("rows", "reference_rows")
-    return {**fields, **{name: [row if row["reason"] else _thin_row(LatencyRow(row), most_samples) for row in fields[name]] for name in lists}}
+    lists = {name: [_thin_row(row, most_samples) for row in result.fields[name]] for name in ("rows", "reference_rows")}
+    return {**result.fields, **lists}
 
 
-def _thin_row(row: LatencyRow, most_samples: int) -> dict[str, Any]:
+def _thin_row(fields: Mapping[str, Any], most_samples: int) -> Mapping[str, Any]:
+    if fields["reason"]:
+        return fields
+    row = LatencyRow(fields)
     every = {scope: max(1, -(-len(samples) // most_samples)) for scope, samples in row.samples.items()}
-    thinned = {**row.fields, "kept_every": every}
+    thinned = {**fields, "kept_every": every}
     for scope, blocks in BLOCKS.items():
         if every[scope] > 1:
             kept = [block[:: every[scope]] for block in row.blocks(scope)]

@@ -115,7 +115,7 @@ def _local(workspace: Workspace) -> dict[str, dict[str, Any]]:
     result = read_result(path)
     if result.validity.startswith(INVALID):
         raise InputError(f"Times are {result.validity}: measure again on a quiet machine (--only local).")
-    return {"local.json": thin(result.fields, KEPT_SAMPLES)}
+    return {"local.json": thin(result, KEPT_SAMPLES)}
 
 
 def _boards(workspace: Workspace) -> dict[str, dict[str, Any]]:

@@ -15,7 +15,16 @@ def _row(format: str = "tflite-int8", runtime: str = "ai-edge-litert", invoke: f
     """invoke: millions of instructions of one inference; predict takes 0.1 more."""
     counts = {"empty": 1000, "invoke": round(20e6 * invoke) + 1000, "predict": round(20e6 * (invoke + 0.1)) + 1000}
     identity = {"artifact": f"net-{format}.tflite", "format": format, "sha256": "ab" * 32, "bytes": 1, "runtime": runtime}
-    return {**identity, "runtime_version": "2.3.0", "kernels": "default", "threads": 1, "delegate": "none", "reason": "", "instructions": counts, **changes}
+    return {
+        **identity,
+        "runtime_version": "2.3.0",
+        "kernels": "default",
+        "threads": 1,
+        "delegate": "none",
+        "reason": "",
+        "instructions": counts,
+        **changes,
+    }
 
 
 def _result(*rows: dict[str, Any], target: str = "sim-pi4", core: str = "cortex-a72", **changes: Any) -> CountResult:

@@ -21,7 +21,8 @@ from edge_runtime.errors import InputError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LINE = HistoryLine(
-    SCHEMA, "20260101T000000Z", COMMIT, False, "local", "ab12", "net.tflite", "tflite-int8", "cd" * 32, 28_500, "ai-edge-litert", "2.3.0", "default", 1,
+    SCHEMA, "20260101T000000Z", COMMIT, False, "local", "ab12",
+    "net.tflite", "tflite-int8", "cd" * 32, 28_500, "ai-edge-litert", "2.3.0", "default", 1,
     measured_predict_p50_us=15.5, predicted_invoke_ms=PredictedTime(0.3, 0.2, 0.4),
 )  # fmt: skip
 

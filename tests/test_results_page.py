@@ -16,7 +16,7 @@ from benchmarks.history import HistoryLine, PredictedTime
 from benchmarks.latency import measure
 from benchmarks.layers import LayerRow
 from benchmarks.matrix import Artifact
-from benchmarks.results import to_result
+from benchmarks.results import LatencyResult, to_result
 from benchmarks.tables import FOLDER
 from benchmarks.targets import find_target
 from benchmarks.thinning import thin
@@ -61,7 +61,7 @@ def timed(tiny_artifacts: dict[str, Path], tiny_images: np.ndarray) -> dict[str,
 def test_latency(timed: dict[str, Any]) -> None:
     aa = dict.fromkeys(("artifact", "runtime", "threads", "ratio", "low", "high"), 1)
     board = {"board": {**board_facts(), "before": full_reading(), "during": [], "after": {}}}
-    written = {*paths(thin(timed, 100)), "aa", *paths({"aa": aa}), *paths(board)}
+    written = {*paths(thin(LatencyResult(timed), 100)), "aa", *paths({"aa": aa}), *paths(board)}
     assert set(reading()) < set(full_reading())
     check("Latency", written, parents=frozenset({"board.before"}))
 
