@@ -22,7 +22,8 @@ def _thin_row(fields: Mapping[str, Any], most_samples: int) -> Mapping[str, Any]
         return fields
     row = LatencyRow(fields)
     every = {scope: max(1, -(-len(samples) // most_samples)) for scope, samples in row.samples.items()}
-    thinned = {**fields, "kept_every": every}
+    former = fields.get("kept_every", {})
+    thinned = {**fields, "kept_every": {scope: number * former.get(scope, 1) for scope, number in every.items()}}
     for scope, blocks in BLOCKS.items():
         if every[scope] > 1:
             kept = [block[:: every[scope]] for block in row.blocks(scope)]
