@@ -1,4 +1,4 @@
-"""Is it slower than it was? Instruction counts of a simulated board against an earlier result of the same board.
+"""Is it slower than it was? Instruction counts of a simulated board against an earlier result of the same board; times: `compare_times`.
 
 Counts compare only like with like: one format, runtime, kernels and core. Across formats they mislead (on a Cortex-A72 a network in int8
 needs as many instructions as in float32 and two thirds of the cycles), so that is refused rather than computed.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.counts import CountResult, CountRow, read_counts
 from benchmarks.instructions import SCOPES
-from benchmarks.reading import readable
+from benchmarks.reading import newest
 from edge_runtime.errors import InputError
 
 DEFAULT_SLOWDOWN_PERCENT = 2.0
@@ -100,12 +100,10 @@ def find_reference(place: Path, target: str, say: Callable[[str], None]) -> Coun
     """The result in a file, or the newest of a target in a folder, where others that cannot be read are named. InputError when there is none."""
     if not place.is_dir():
         return read_counts(place)
-    found, problems = readable(sorted([*place.glob(f"{target}.json"), *place.glob(f"{target}-[0-9]*.json")]), read_counts)
-    for problem in problems:
-        say(f"left out: {problem}")
-    if not found:
+    found = newest([*place.glob(f"{target}.json"), *place.glob(f"{target}-[0-9]*.json")], read_counts, say)
+    if found is None:
         raise InputError(f"{place} holds no result of {target}: keep one there that `edgeproof bench --on {target}` wrote.")
-    return max(found, key=lambda result: str(result.fields["utc"]))
+    return found
 
 
 def sentences(comparison: Comparison) -> Sequence[str]:

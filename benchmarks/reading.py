@@ -7,11 +7,19 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from edge_runtime.errors import InputError
 
-Result = TypeVar("Result")
+
+class Session(Protocol):
+    """What every kind of result is."""
+
+    @property
+    def fields(self) -> Mapping[str, Any]: ...
+
+
+Result = TypeVar("Result", bound=Session)
 Right = Callable[[Any], bool]  # whether a value can be what a field holds
 
 # What reading half a file, another tool's, or none raises, in JSON's reader or when a field is looked at.
@@ -29,6 +37,14 @@ def readable(paths: Iterable[Path], read: Callable[[Path], Result]) -> tuple[lis
         except InputError as error:
             problems.append(str(error))
     return results, problems
+
+
+def newest(paths: Iterable[Path], read: Callable[[Path], Result], say: Callable[[str], None]) -> Result | None:
+    """The result that was made last, by what it says itself; those that cannot be read are said. None when none can be."""
+    found, problems = readable(sorted(paths), read)
+    for problem in problems:
+        say(f"left out: {problem}")
+    return max(found, key=lambda result: str(result.fields["utc"]), default=None)
 
 
 def check_fields(fields: Mapping[str, Any], right: Mapping[str, Right]) -> None:

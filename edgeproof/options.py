@@ -60,6 +60,13 @@ SecondsOption = Annotated[float, typer.Option("--seconds", help="Least measuring
 ThreadsOption = Annotated[
     str, typer.Option("--threads", metavar="N,…", help="Threads of each interpreter; several (1,2,4) are measured in the same session.")
 ]
+CompareOption = Annotated[
+    Path | None,
+    typer.Option("--compare", metavar="REF", help="Fail on what became slower: an earlier workspace, model, or result (file, or folder of them)."),
+]
+SlowdownOption = Annotated[
+    float | None, typer.Option("--max-slowdown", metavar="PCT", help="With --compare: so many percent more (default: 2 of counts, 5 of times).")
+]
 RateOption = Annotated[
     float | None,
     typer.Option("--rate", metavar="HZ", help="Pictures a second, asleep in between, as a camera app runs (default: one after the other)."),
