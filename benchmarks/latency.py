@@ -72,7 +72,11 @@ def measure(
 
     golden: vectors that each must answer first; what answers otherwise there is not timed.
     """
-    contestants = [Contestant(artifact, runtime, 0, threads=threads) for artifact in artifacts for runtime in able_runtimes(artifact, runtimes)]
+    contestants = [
+        Contestant(artifact, runtime, 0, threads=threads, peer=artifact.peer)
+        for artifact in artifacts
+        for runtime in able_runtimes(artifact, runtimes)
+    ]
     vectors = GoldenVectors.load(golden).outputs if golden else {}
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder, contextlib.ExitStack() as stack:
         images_file = Path(folder) / "images.npy"

@@ -60,7 +60,6 @@ _NO_REPORTS = ("CI", "true")
 _TFLITE_KERNELS = ("default", "builtin", "reference")
 
 
-
 def _open_openvino(module: Any, opening: Opening) -> OpenModel:
     from edge_runtime.openvino_model import OpenVinoModel  # no device has it: none should wait for it
 

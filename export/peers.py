@@ -11,7 +11,7 @@ import importlib.util
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,12 @@ class Peer:
 
     @property
     def versions(self) -> dict[str, str]:
-        """Of the packages that make it."""
-        return {distribution: importlib.metadata.version(distribution) for distribution in self.packages.values()}
+        """Of the packages that make it, as far as they are installed under these names."""
+        found = {}
+        for distribution in self.packages.values():
+            with suppress(importlib.metadata.PackageNotFoundError):
+                found[distribution] = importlib.metadata.version(distribution)
+        return found
 
     def require_packages(self) -> None:
         """RuntimeMissingError names those that are not installed, and how to install them."""

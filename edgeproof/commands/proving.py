@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,7 @@ from edgeproof.options import (
     HeldOutOption,
     JsonOption,
     KernelsOption,
+    PeersOption,
     RejudgeOption,
     RuntimeOption,
     SecondsOption,
@@ -116,6 +117,7 @@ def bench(
     runtime: RuntimeOption = None,
     threads: Annotated[int, typer.Option("--threads", help="Threads of each interpreter.")] = 1,
     seconds: SecondsOption = 2.0,
+    peers: PeersOption = False,
     compare: Annotated[
         Path | None, typer.Option("--compare", metavar="REF", help="Simulated boards: fail on more instructions than this result (file, or folder).")
     ] = None,
@@ -132,6 +134,7 @@ def bench(
     from benchmarks.compare import DEFAULT_SLOWDOWN_PERCENT, check_slowdown
     from edgeproof.stages.benching import bench as measure
     from edgeproof.stages.counting import check_predictable, references_of
+    from edgeproof.stages.peering import bench_with_peers
 
     refuse_without("--compare", compare is not None, **{"max-slowdown": max_slowdown is not None})
     allowed = DEFAULT_SLOWDOWN_PERCENT if max_slowdown is None else max_slowdown
@@ -140,8 +143,9 @@ def bench(
     if max_ms is not None:
         check_predictable(max_ms, on)
     place, console = open_workspace(workspace, as_json, verbose)
-    results = measure(place, console, targets=on, runtimes=runtime or (), threads=threads, seconds=seconds)
-    code = show_measured(results, references, allowed, console, max_ms, runtimes=runtime or ())
+    settings: dict[str, Any] = {"targets": on, "runtimes": runtime or (), "threads": threads, "seconds": seconds}
+    results, rows = bench_with_peers(place, console, **settings) if peers else (measure(place, console, **settings), [])
+    code = show_measured(results, references, allowed, console, max_ms, runtimes=runtime or (), peers=rows)
     if any(result.rows for result in results):
         console.show(f"Next: edgeproof dashboard{place.option}")
     return code

@@ -7,7 +7,7 @@ from functools import partial
 
 from benchmarks.counts import CountResult
 from benchmarks.latency import measure
-from benchmarks.matrix import able_runtimes
+from benchmarks.matrix import Artifact, able_runtimes
 from benchmarks.outputs import file_part
 from benchmarks.results import LatencyResult, to_result
 from benchmarks.targets import machine_of
@@ -35,15 +35,20 @@ def bench(
     runtimes: Sequence[str] = (),
     threads: int = 1,
     seconds: float = 2.0,
+    beside: Sequence[Artifact] = (),
 ) -> list[LatencyResult | CountResult]:
-    """Measure on each target, or count on a simulated one, and write `latency/<target>-<utc>.json`."""
+    """Measure on each target, or count on a simulated one, and write `latency/<target>-<utc>.json`.
+
+    beside: further files, timed with the workspace's own in the same session.
+    """
     check_measuring(seconds, threads)
     chosen = open_targets(targets, console)
     for target in chosen:
         if isinstance(target, SimulatedTarget):  # before minutes of work, not after
             _check_counting(target, threads)
     counted = {target.name: count(workspace, console, target, runtimes) for target in chosen if isinstance(target, SimulatedTarget)}
-    timed = _time_all(workspace, console, [target for target in chosen if not isinstance(target, SimulatedTarget)], runtimes, threads, seconds)
+    real = [target for target in chosen if not isinstance(target, SimulatedTarget)]
+    timed = _time_all(workspace, console, real, runtimes, threads, seconds, beside)
     return [counted.get(target.name) or timed[target.name] for target in chosen]
 
 
@@ -54,12 +59,18 @@ def _check_counting(target: SimulatedTarget, threads: int) -> None:
 
 
 def _time_all(
-    workspace: Workspace, console: Console, targets: Sequence[Target], runtimes: Sequence[str], threads: int, seconds: float
+    workspace: Workspace,
+    console: Console,
+    targets: Sequence[Target],
+    runtimes: Sequence[str],
+    threads: int,
+    seconds: float,
+    beside: Sequence[Artifact],
 ) -> dict[str, LatencyResult]:
     """By name of the target. Boards are timed at once, unless two are one machine."""
     if not targets:
         return {}
-    artifacts = runnable_artifacts(workspace, runtimes)
+    artifacts = [*runnable_artifacts(workspace, runtimes), *beside]
     images = workspace.read_arrays("validation.npz")["images"]
 
     def measure_on(target: Target, progress: Progress) -> LatencyResult:
