@@ -47,7 +47,7 @@ class Runtime(NamedTuple):
     def version(self) -> str:
         said = getattr(sys.modules.get(self.package), "__version__", None)
         if said:
-            return str(said)
+            return str(said).split("-")[0]  # OpenVINO's goes on with its build, commit and branch
         import importlib.metadata  # takes ten times longer than opening a small model
 
         return importlib.metadata.version(self.distribution)

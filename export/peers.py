@@ -165,7 +165,7 @@ PEERS: dict[str, Peer] = {
     for peer in (
         Peer(
             "tflite-ptq",
-            "TFLiteConverter, int8 after training",
+            "TFLiteConverter, PTQ int8",
             "TFLiteConverter.from_keras_model of the baseline, Optimize.DEFAULT, the calibration images as representative dataset, int8 in and out.",
             _tflite_ptq,
             ".tflite",
@@ -174,7 +174,7 @@ PEERS: dict[str, Peer] = {
         ),
         Peer(
             "tflite-dynamic-range",
-            "TFLiteConverter, dynamic range",
+            "TFLiteConverter, dynamic",
             "TFLiteConverter.from_keras_model of the baseline, Optimize.DEFAULT and nothing else.",
             _tflite_dynamic,
             ".tflite",
@@ -192,7 +192,7 @@ PEERS: dict[str, Peer] = {
         ),
         Peer(
             "onnx-static-u8s8",
-            "quantize_static, as advised for x86",
+            "quantize_static, U8S8",
             "The same with what its manual advises for x86-64: activations uint8, weights int8 per channel.",
             _onnx_static_u8s8,
             ".onnx",
@@ -211,7 +211,7 @@ PEERS: dict[str, Peer] = {
         ),
         Peer(
             "openvino-nncf",
-            "OpenVINO with NNCF, int8 after training",
+            "OpenVINO with NNCF",
             "openvino.convert_model of the baseline at batch 1, nncf.quantize on the calibration images with its defaults.",
             _openvino_nncf,
             ".openvino",

@@ -97,6 +97,9 @@ def show_measured(
         given[0]["peers"] = [vars(row) for row in peers]
         console.show("")
         console.show(peers_table(peers))
+        for row in peers:
+            if row.reason:
+                console.show(f"{row.title} on {row.runtime}: {row.reason}")
     console.give(given[0] if len(given) == 1 else {"results": given})
     if not any(result.rows for result in results):
         console.show("Nothing could be measured: see the reasons above, and edgeproof doctor.")

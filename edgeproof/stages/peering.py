@@ -71,14 +71,11 @@ def bench_with_peers(
     if workspace.adopted:
         raise InputError("--peers needs a baseline that other tools can convert: this workspace holds exports that were judged by a stranger's.")
     check_measuring(seconds, settings.get("threads", 1))
-    ours, project = runnable_artifacts(workspace, runtimes), Project.of(workspace)
-    assume = {"preprocessing": project.contract.to_dict(), "class_names": list(project.class_names)}
-    with workspace.stage("peers") as files:
-        made = _make_all(workspace, console, files, project)
-        there = [item.artifact(assume) for item in made if item.record]
-        with _ours_for(there, ours, {**assume, "output": project.output}) as further:
-            results = bench(workspace, console, runtimes=runtimes, seconds=seconds, beside=[*there, *further], **settings)
-        outputs, judgements = _judge(workspace, console, there, runtimes, project)
+    project = Project.of(workspace)
+    runnable_artifacts(workspace, runtimes)  # before minutes of work, not after
+    with workspace.stage("peers") as files, made_peers(workspace, console, files) as (made, beside):
+        results = bench(workspace, console, runtimes=runtimes, seconds=seconds, beside=beside, **settings)
+        outputs, judgements = _judge(workspace, console, [artifact for artifact in beside if artifact.peer != OURS], runtimes, project)
         (result,) = [result for result in results if isinstance(result, LatencyResult)]
         rows = [_row(item, runtime, outputs, judgements, result) for item in made for runtime in item.runtimes(runtimes)]
         facts = {"schema": SCHEMA, "baseline_sha256": project.baseline_sha256, "images": len(workspace.read_arrays("validation.npz")["labels"])}
@@ -86,6 +83,17 @@ def bench_with_peers(
         said = {"utc": datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"), "target": result.target, "session": result.fields["utc"], "made": records}
         files.write_json(RECORD, {**facts, **said, "rows": [asdict(row) for row in rows]})
     return results, rows
+
+
+@contextlib.contextmanager
+def made_peers(workspace: Workspace, console: Console, files: Workspace) -> Iterator[tuple[list[Made], list[Artifact]]]:
+    """Every peer, made or taken over into `files`; and what is to be measured beside the workspace's artifacts, while the context lasts."""
+    project = Project.of(workspace)
+    assume = {"preprocessing": project.contract.to_dict(), "class_names": list(project.class_names)}
+    made = _make_all(workspace, console, files, project)
+    there = [item.artifact(assume) for item in made if item.record]
+    with _ours_for(there, workspace.artifacts(), {**assume, "output": project.output}) as further:
+        yield made, [*there, *further]
 
 
 class _Models:
