@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.latency import Contestant, measure
+from benchmarks.latency import Contestant, block_medians, measure
 from benchmarks.peers import OURS
 from benchmarks.targets import find_target
 from edge_runtime.errors import EdgeproofError
@@ -53,7 +53,7 @@ def _by_name(sessions: Sequence[Sequence[Contestant]]) -> dict[str, list[np.ndar
     medians: dict[str, list[np.ndarray]] = {}
     for session in sessions:
         for contestant in session:
-            blocks = np.array([np.median(block) for block in contestant.predict_ns])
+            blocks = block_medians(contestant)
             medians.setdefault(contestant.artifact.peer or OURS, []).append(blocks)
     return medians
 

@@ -70,7 +70,7 @@ def bench_with_peers(
         raise InputError("--peers compares files on this machine: leave --on out.")
     if workspace.adopted:
         raise InputError("--peers needs a baseline that other tools can convert: this workspace holds exports that were judged by a stranger's.")
-    check_measuring(seconds, settings.get("threads", 1))
+    check_measuring(seconds, settings.get("threads", (1,)), settings.get("rate_hz"))
     project = Project.of(workspace)
     runnable_artifacts(workspace, runtimes)  # before minutes of work, not after
     with workspace.stage("peers") as files, made_peers(workspace, console, files) as (made, beside):
