@@ -14,17 +14,19 @@ from typing import Any
 
 from benchmarks.counts import CountResult, read_counts
 from benchmarks.predict import Prediction, digits
+from benchmarks.reading import DAMAGE
+from benchmarks.reports.peers import PEER_COLUMNS, peer_cells
 from benchmarks.reports.summary import others_sentence, recommend, summarize
 from benchmarks.reports.terminal import COLUMNS, summary_cells
 from benchmarks.results import LatencyResult, read_result
-from edge_runtime.errors import InputError, unknown_name
+from edge_runtime.errors import InputError, first_line, unknown_name
 
 FOLDER = Path(__file__).with_name("reference")
 DEFAULT = "compact"  # the recipe whose files stand in the folder itself, where `bench --compare` of the default workspace finds them
 RECIPES: Mapping[str, Path] = {DEFAULT: Path(), "seed": Path("seed")}  # by recipe, the place below the folder
 BOARDS: Mapping[str, str] = {"sim-pi3": "Pi 3", "sim-zero2": "Zero 2 W", "sim-pi4": "Pi 4", "sim-pi5": "Pi 5"}
 _MARKED = re.compile(r"(<!-- table: (?P<name>[a-z ]+) -->\n).*?(<!-- end -->)", re.S)
-_LEFT = {"network, format", "format", "runtime", "verdict"}
+_LEFT = {"network, format", "format", "runtime", "verdict", "network", "made by hand with", "in words"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Reference:
     manifest: Mapping[str, Any]
     latency: LatencyResult
     counts: Mapping[str, CountResult]  # by simulated board
-    peers: Mapping[str, Any] | None  # of peers/peers.json, where peers were measured
+    peers: Sequence[Mapping[str, Any]]  # rows of peers/peers.json; none where no peers were measured
 
 
 def read_references(folder: Path = FOLDER) -> list[Reference]:
@@ -50,18 +52,27 @@ def read_references(folder: Path = FOLDER) -> list[Reference]:
 def read_reference(recipe: str, folder: Path) -> Reference:
     """One recipe's part."""
     counts = {board: read_counts(folder / f"{board}.json") for board in BOARDS}
-    peers = _read(folder / "peers.json") if (folder / "peers.json").exists() else None
+    peers = _read_peers(folder / "peers.json") if (folder / "peers.json").exists() else ()
     return Reference(recipe, _read(folder / "parity.json"), _read(folder / "manifest.json"), read_result(folder / "local.json"), counts, peers)
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         fields = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"Cannot read {path} ({error}): make reference.") from None
+    except DAMAGE as error:
+        raise InputError(f"Cannot read {path} ({first_line(error)}): make reference.") from None
     if not isinstance(fields, dict):
         raise InputError(f"Cannot read {path} (not a JSON object): make reference.")
     return fields
+
+
+def _read_peers(path: Path) -> list[dict[str, Any]]:
+    try:
+        rows = list(_read(path)["rows"])
+        list(map(peer_cells, rows))  # a reader must not find out in the middle of a table
+        return rows
+    except DAMAGE as error:
+        raise InputError(f"Cannot read {path} ({first_line(error)}): make reference.") from None
 
 
 def results_table(references: Sequence[Reference]) -> list[str]:
@@ -104,7 +115,17 @@ def _time(time: Prediction | None) -> str:
     return "" if time is None else f"{digits(time.milliseconds)} ({digits(time.low)}–{digits(time.high)})"
 
 
-TABLES: dict[str, Callable[[Sequence[Reference]], list[str]]] = {"results": results_table, "predicted": predicted_table}
+def peers_table(references: Sequence[Reference]) -> list[str]:
+    """What other tools make of each recipe's baseline, beside ours in the same session."""
+    rows = ((reference.recipe, *peer_cells(row)) for reference in references for row in reference.peers)
+    return _table(("network", *PEER_COLUMNS), rows)
+
+
+TABLES: dict[str, Callable[[Sequence[Reference]], list[str]]] = {
+    "results": results_table,
+    "predicted": predicted_table,
+    "peers": peers_table,
+}
 
 
 def fill(text: str, references: Sequence[Reference]) -> str:

@@ -1,7 +1,7 @@
 """`python -m evidence.reference`: measure the reference run, write it to benchmarks/reference/, and README's tables from it.
 
-It takes finished workspaces of both recipes (that of `seed` only if it is there), without changing them: in a copy with the usual formats, it
-measures here and counts on every simulated board. `--only local`, `--only boards`: that part. `--only tables`: README from what is committed.
+It takes finished workspaces of both recipes (that of `seed` only if it is there), without changing them: in a copy, it measures here, with peers
+beside, and counts on every simulated board. `--only local`, `--only boards`: that part. `--only tables`: README from what is committed.
 """
 
 from __future__ import annotations
@@ -12,23 +12,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.counts import read_counts
-from benchmarks.results import read_result
+from benchmarks.results import LatencyResult, read_result
 from benchmarks.tables import BOARDS, DEFAULT, FOLDER, RECIPES, fill, read_references
 from benchmarks.thinning import thin
 from benchmarks.validity import INVALID
 from edge_runtime.errors import EdgeproofError, InputError
+from edgeproof.stages.peering import RECORD
 from edgeproof.workspace import Workspace
 from evidence.findings import ROOT, Places
 from export.formats import usual_formats
+from export.peers import PEERS
 
 README = ROOT / "README.md"
-KEPT_SAMPLES = 4096  # a row and scope: both recipes' files together stay below 600 KB, and a p99 needs 662
-_LEFT_BEHIND = ("latency", "peers", "outputs", "figures", "dashboard.html")
+KEPT_SAMPLES = 2048  # a row and scope: both recipes' files together stay below 600 KB, and a p99 needs 662
+_USUAL = frozenset(format.name for format in usual_formats())  # as `edgeproof run` makes them: tables are long enough
+_LEFT_BEHIND = ("latency", "outputs", "figures", "dashboard.html")
 _NOT_IN_TABLES = ("hops", "agreement_matrix", "per_class", "flips", "layers", "suspects")
 
 
@@ -76,12 +79,12 @@ def _make(part: str, workspace: Workspace, kept: Workspace) -> None:
         for name in ("parity.json", "artifacts/manifest.json"):
             workspace.require(name)
         shutil.copytree(workspace.path, copy.path, ignore=shutil.ignore_patterns(*_LEFT_BEHIND))
-        _keep_usual_formats(copy)
         files = PARTS[part](copy)  # nothing is replaced before all of the part is there
-        parity, manifest = copy.read_json("parity.json"), copy.read_json("artifacts/manifest.json")
+    parity, listed = workspace.read_json("parity.json"), workspace.read_json("artifacts/manifest.json")["artifacts"]
+    rows = [row for row in parity["rows"] if row["format"] in _USUAL]
     emptied = [name for name in _NOT_IN_TABLES if parity.get(name)]
-    kept.write_json("parity.json", {**parity, **dict.fromkeys(emptied, []), "left_out": emptied})
-    kept.write_json("manifest.json", {"schema": manifest["schema"], "artifacts": {name: _facts(of) for name, of in manifest["artifacts"].items()}})
+    kept.write_json("parity.json", {**parity, "rows": rows, **dict.fromkeys(emptied, []), "left_out": emptied})
+    kept.write_json("manifest.json", {"schema": 1, "artifacts": {name: _facts(of) for name, of in listed.items() if of["format"] in _USUAL}})
     for name, fields in files.items():
         kept.write_json(name, fields)
 
@@ -91,13 +94,11 @@ def _facts(artifact: Mapping[str, Any]) -> dict[str, Any]:
     return {**{name: artifact[name] for name in ("format", "sha256", "bytes")}, "audit": {"int8_macs_share": share}}
 
 
-def _keep_usual_formats(workspace: Workspace) -> None:
-    """As `edgeproof run` leaves it: a workspace in which other formats were tried is longer than a table should be, and so is measuring it."""
-    usual = {format.name for format in usual_formats()}
-    manifest, parity = workspace.read_json("artifacts/manifest.json"), workspace.read_json("parity.json")
-    kept = {name: facts for name, facts in manifest["artifacts"].items() if facts["format"] in usual}
-    workspace.write_json("artifacts/manifest.json", {**manifest, "artifacts": kept})
-    workspace.write_json("parity.json", {**parity, "rows": [row for row in parity["rows"] if row["artifact"] in kept]})
+def _keep_formats(workspace: Workspace, formats: Collection[str]) -> None:
+    """Leave out artifacts of other formats: whoever tried them all should not wait for them."""
+    manifest = workspace.read_json("artifacts/manifest.json")
+    artifacts = {name: facts for name, facts in manifest["artifacts"].items() if facts["format"] in formats}
+    workspace.write_json("artifacts/manifest.json", {**manifest, "artifacts": artifacts})
 
 
 def _bench(workspace: Workspace, *options: str) -> list[Path]:
@@ -110,16 +111,20 @@ def _bench(workspace: Workspace, *options: str) -> list[Path]:
 
 
 def _local(workspace: Workspace) -> dict[str, dict[str, Any]]:
-    """local.json, with fewer samples. InputError for a run whose times are INVALID: a reference must not be."""
-    (path,) = _bench(workspace)
+    """local.json, with fewer samples, and peers.json. InputError for a run whose times are INVALID: a reference must not be."""
+    _keep_formats(workspace, _USUAL | {peer.ours for peer in PEERS.values()})  # each peer beside ours of its kind
+    (path,) = _bench(workspace, "--peers")
     result = read_result(path)
     if result.validity.startswith(INVALID):
         raise InputError(f"Times are {result.validity}: measure again on a quiet machine (--only local).")
-    return {"local.json": thin(result, KEPT_SAMPLES)}
+    ours = LatencyResult({**result.fields, "rows": [row for row in result.fields["rows"] if not row["peer"]]})
+    peers = workspace.read_json(RECORD)
+    return {"local.json": {**thin(ours, KEPT_SAMPLES), "left_out": ["peers' rows"]}, "peers.json": {**peers, "made": {}, "left_out": ["made"]}}
 
 
 def _boards(workspace: Workspace) -> dict[str, dict[str, Any]]:
     """One file a simulated board. InputError where nothing was predicted: the tables would have holes."""
+    _keep_formats(workspace, _USUAL)
     results = [read_counts(path) for path in _bench(workspace, *(word for board in BOARDS for word in ("--on", board)))]
     for result in results:
         for row in result.rows:
