@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.outputs import Outputs
 from benchmarks.targets.base import Target
 from edge_runtime.errors import RuntimeMissingError, RuntimeProblem
-from edge_runtime.interpreter import RUNTIMES
+from edge_runtime.interpreter import PEER_RUNTIMES, RUNTIMES, find_runtime
 from edge_runtime.progress import Progress, silent
 from edge_runtime.tensors import Quantization
 
@@ -33,6 +33,7 @@ class Artifact:
     runtimes: tuple[str, ...]  # claimed to load it
     bytes: int
     assume: Mapping[str, Any] | None = None  # metadata for a file that carries none
+    peer: str | None = None  # whose it is, of those that edgeproof is compared with; None for its own
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class Cell:
 def able_runtimes(artifact: Artifact, chosen: Iterable[str] = ()) -> list[str]:
     """The runtimes that read this kind of file, in the registry's order; only those chosen, if any are."""
     wanted = list(chosen)
-    return [name for name, runtime in RUNTIMES.items() if runtime.suffix == artifact.path.suffix and (not wanted or name in wanted)]
+    known = {**RUNTIMES, **PEER_RUNTIMES}
+    return [name for name, runtime in known.items() if runtime.suffix == artifact.path.suffix and (not wanted or name in wanted)]
 
 
 def cells(artifacts: Iterable[Artifact], *, runtimes: Iterable[str] = (), kernels: Iterable[str] = ()) -> list[Cell]:
@@ -58,7 +60,7 @@ def cells(artifacts: Iterable[Artifact], *, runtimes: Iterable[str] = (), kernel
         Cell(artifact, runtime, kind, REFERENCE_IMAGES if kind == "reference" else None)
         for artifact in artifacts
         for runtime in able_runtimes(artifact, named)
-        for kind in RUNTIMES[runtime].kernels
+        for kind in find_runtime(runtime).kernels
         if not wanted or kind in wanted
     ]
 

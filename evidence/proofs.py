@@ -16,6 +16,7 @@ from evidence import (
     matrix,
     measuring,
     onnx_int8,
+    peers,
     photos,
     prediction,
     serve_load,
@@ -60,6 +61,13 @@ PROOFS: dict[str, Proof] = {
             onnx_int8.prove,
             ("evidence/onnx_int8.py", "export/*.py", "edge_runtime/*.py", "benchmarks/*.py"),
             _EXPORTED,
+        ),
+        Proof(
+            "peers",
+            "time of our files against what other tools make of the same baselines",
+            peers.prove,
+            ("evidence/peers.py", "export/*.py", "edge_runtime/*.py", "benchmarks/*.py", "edgeproof/stages/peering.py"),
+            ("baseline.keras", "qat.h5", *_EXPORTED),
         ),
         Proof(
             "matrix",
