@@ -99,7 +99,7 @@ def find_reference(place: Path, target: str) -> CountResult:
     """The result in a file, or the newest of a target in a folder. InputError when there is none."""
     if not place.is_dir():
         return read_counts(place)
-    files = [*place.glob(f"{target}.json"), *place.glob(f"{target}-*.json")]
+    files = [*place.glob(f"{target}.json"), *place.glob(f"{target}-[0-9]*.json")]  # not those of its layers
     if not files:
         raise InputError(f"{place} holds no result of {target}: keep one there that `edgeproof bench --on {target}` wrote.")
     return max(map(read_counts, files), key=lambda result: str(result.fields["utc"]))

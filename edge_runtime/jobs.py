@@ -30,6 +30,7 @@ from edge_runtime.errors import EdgeproofError, InputError, UnsupportedModelErro
 from edge_runtime.golden import GoldenVectors, self_test
 from edge_runtime.inspection import record_tensors
 from edge_runtime.interpreter import find_runtime, import_runtime, open_model
+from edge_runtime.parts import count_parts, time_parts
 from edge_runtime.timing import TimedModel, peak_memory_bytes
 
 Job = Mapping[str, Any]
@@ -101,6 +102,21 @@ def count_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
     return {"models": found}
 
 
+def parts_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
+    """{model, models: [its prefixes], images.npy, and either runs or seconds}: windows or times of each; see `edge_runtime.parts`."""
+    whole = _open(job)
+    batch = np.ascontiguousarray(whole.metadata.preprocessing.as_batch(np.load(job["images"])))
+    options = {"runtime": job["runtime"], "threads": job.get("threads", 1), "part": True}
+    prefixes = [open_model(model, **options) for model in job["models"]]
+    if "runs" in job:
+        return {**describe(whole), **count_parts(whole, prefixes, batch, job["runs"])._asdict()}
+
+    def tell(share: float) -> None:
+        emit({"event": "progress", "done": int(1000 * share), "total": 1000})
+
+    return {**describe(whole), **time_parts(whole, prefixes, batch, job["seconds"], tell)._asdict()}
+
+
 def cold_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
     """{model, images.npy}: what a fresh process pays: importing the runtime, opening the model, first run, peak memory."""
     image = np.load(job["images"], mmap_mode="r")[:1]
@@ -163,6 +179,7 @@ JOBS: dict[str, Callable[[Job, Emit, Iterator[Job]], Message]] = {
     "predict": predict_job,
     "time": time_job,
     "count": count_job,
+    "parts": parts_job,
     "cold": cold_job,
     "selftest": selftest_job,
     "tensors": tensors_job,

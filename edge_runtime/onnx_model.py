@@ -18,7 +18,7 @@ class OnnxModel(OpenModel):
     def __init__(self, module: Any, opening: Opening) -> None:
         self._module, self._session = module, _session(module, opening)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if len(inputs) != 1 or (len(outputs) != 1 and not opening.keep_tensors):
+        if len(inputs) != 1 or (len(outputs) != 1 and not opening.keep_tensors and not opening.part):
             raise UnsupportedModelError(f"Expected one input and one output, got {len(inputs)} and {len(outputs)}: not a classifier.")
         super().__init__(opening, "CPUExecutionProvider", _spec(inputs[0]), _spec(outputs[0]))
         self._open_batch = not isinstance(inputs[0].shape[0], int) if inputs[0].shape else False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -125,6 +126,7 @@ def bench(
     max_ms: Annotated[
         float | None, typer.Option("--max-ms", metavar="MS", help="Simulated boards: fail when a prediction is longer, its whole interval.")
     ] = None,
+    layers: Annotated[bool, typer.Option("--layers", help="Instead, what each operator costs, by Keras layer.")] = False,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> int:
@@ -133,6 +135,9 @@ def bench(
     from edgeproof.stages.benching import bench as measure
     from edgeproof.stages.counting import check_predictable, references_of
 
+    if layers:
+        refuse_with("--layers", True, compare=compare, **{"max-slowdown": max_slowdown is not None, "max-ms": max_ms is not None})
+        return _bench_layers(workspace, on, runtime or (), threads, seconds, as_json, verbose)
     refuse_without("--compare", compare is not None, **{"max-slowdown": max_slowdown is not None})
     allowed = DEFAULT_SLOWDOWN_PERCENT if max_slowdown is None else max_slowdown
     check_slowdown(allowed)
@@ -145,6 +150,15 @@ def bench(
     if any(result.rows for result in results):
         console.show(f"Next: edgeproof dashboard{place.option}")
     return code
+
+
+def _bench_layers(workspace: Path, on: list[str], runtimes: Sequence[str], threads: int, seconds: float, as_json: bool, verbose: bool) -> int:
+    from edgeproof.stages.benching import check_measuring
+    from edgeproof.stages.layering import layer_costs, show_layers
+
+    check_measuring(seconds, threads)
+    place, console = open_workspace(workspace, as_json, verbose)
+    return show_layers(layer_costs(place, console, targets=on, runtimes=runtimes, threads=threads, seconds=seconds), console)
 
 
 def dashboard(

@@ -1,0 +1,182 @@
+"""What operators cost, on disk: versioned JSON.
+
+schema 1   {schema, kind: "layers", how: "counted" | "measured", target, utc, threads, rows: [{artifact, format, sha256, bytes, runtime,
+           runtime_version, kernels, threads, delegate, reason, parts: [{operator, layers, dtype, macs, cost}], call, rest, invoke, predict}]}
+           Counted, also board, core, emulator, llvm; measured, also host. `layers` are names of Keras layers. `call`, `rest`, `invoke`
+           and `predict` are costs, as `cost` is: call is the runtime without any operator; parts + call + rest = invoke, the whole
+           network by itself; predict is invoke with encoding the pixels and taking the label.
+           A cost, counted: {instructions} of one inference and, with LLVM, {cycles, predicted: {milliseconds, low, high}}. Measured:
+           {microseconds, low, high}: a median of rounds, and its 99 % interval.
+
+A predicted part has the interval of the whole network, in proportion: what the published times of networks leave open. No operator's time was
+published: a single one can be further off, and the others make up for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.operators import Split, Step
+from benchmarks.predict import Prediction
+from benchmarks.targets.simulated import SimulatedTarget
+from edge_runtime.board import host_facts
+from edge_runtime.errors import InputError
+
+SCHEMA = 1
+KIND = "layers"
+COUNTED, MEASURED = "counted", "measured"
+MOST_REST = {COUNTED: 0.02, MEASURED: 0.1}  # of the whole network that its parts may leave unexplained
+_Z_99 = 2.576
+
+Cost = dict[str, Any]
+Predicted = Sequence[Mapping[str, Prediction]]
+
+
+@dataclass(frozen=True)
+class PartRow:
+    """One artifact on one runtime, its operators in order."""
+
+    fields: Mapping[str, Any]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.fields["artifact"], self.fields["runtime"]
+
+    @property
+    def predicted(self) -> bool:
+        return "predicted" in self.fields["invoke"]
+
+    def amount(self, cost: Cost) -> float:
+        """What shares are of: predicted milliseconds, or else instructions; measured microseconds."""
+        if "microseconds" in cost:
+            return float(cost["microseconds"])
+        return float(cost["predicted"]["milliseconds"] if self.predicted else cost["instructions"])
+
+    def share(self, cost: Cost) -> float:
+        """Of the whole inference, pixels to label."""
+        return self.amount(cost) / self.amount(self.fields["predict"])
+
+    @property
+    def rest(self) -> float:
+        """What the parts and the call of the runtime do not explain, as a share of the whole network."""
+        return self.amount(self.fields["rest"]) / self.amount(self.fields["invoke"])
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """One session on one target."""
+
+    fields: Mapping[str, Any]
+
+    @property
+    def target(self) -> str:
+        return str(self.fields["target"])
+
+    @property
+    def rows(self) -> list[PartRow]:
+        return [PartRow(row) for row in self.fields["rows"] if not row["reason"]]
+
+    @property
+    def failed(self) -> dict[tuple[str, str], str]:
+        """Why rows have no parts, by artifact and runtime."""
+        return {(row["artifact"], row["runtime"]): row["reason"] for row in self.fields["rows"] if row["reason"]}
+
+
+def to_counted(
+    splits: Sequence[Split], target: SimulatedTarget, wholes: Predicted = (), prefixes: Sequence[Predicted] = (), llvm: str = ""
+) -> dict[str, Any]:
+    """What the file of a simulated board holds. `wholes`, `prefixes`: the predictions of each split's, with that version of LLVM, if there are any."""
+    facts = {"board": target.board.title, "core": target.board.core, "emulator": target.emulator(), "llvm": llvm}
+    rows = []
+    for index, split in enumerate(splits):
+        costs = _counted_costs(split, wholes[index] if wholes else {}, prefixes[index] if prefixes else ()) if split.whole else {}
+        rows.append({**_identity(split), **costs})
+    return {**_head(target.name, COUNTED, 1), **facts, "rows": rows}
+
+
+def to_measured(splits: Sequence[Split], target: str, threads: int, host: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What the file of a machine holds. `host`: its facts, if it is not this one."""
+    rows = [{**_identity(split), **(_measured_costs(split) if split.times else {})} for split in splits]
+    return {**_head(target, MEASURED, threads), "host": dict(host or host_facts()), "rows": rows}
+
+
+def _head(target: str, how: str, threads: int) -> dict[str, Any]:
+    utc = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return {"schema": SCHEMA, "kind": KIND, "how": how, "target": target, "utc": utc, "threads": threads}
+
+
+def _identity(split: Split) -> dict[str, Any]:
+    artifact = split.network.artifact
+    identity = {"artifact": artifact.path.name, "format": artifact.format, "sha256": artifact.sha256, "bytes": artifact.bytes}
+    return {**identity, "runtime": split.runtime, **split.facts, "reason": split.reason}
+
+
+def _counted_costs(split: Split, whole: Mapping[str, Prediction], prefixes: Predicted) -> dict[str, Any]:
+    assert split.whole is not None
+    totals = {scope: _counted(split.whole.count(scope), whole.get(scope)) for scope in ("invoke", "predict")}
+    ran = [
+        _counted(one.count("invoke"), said.get("invoke")) for one, said in zip(split.prefixes, prefixes or [{}] * len(split.prefixes), strict=True)
+    ]
+    differences = [_less(after, before) for before, after in zip(ran, ran[1:], strict=False)]
+    return _finished(split.network.steps, differences, ran[0], _less(totals["invoke"], ran[-1]), totals)
+
+
+def _counted(instructions: float, said: Prediction | None) -> Cost:
+    if said is None:
+        return {"instructions": instructions}
+    times = {"milliseconds": said.milliseconds, "low": said.low, "high": said.high}
+    return {"instructions": instructions, "cycles": said.cycles, "predicted": times}
+
+
+def _less(cost: Cost, other: Cost) -> Cost:
+    """The difference. Both intervals are the same factors of their times, and so is that of the difference."""
+    return {name: _less(value, other[name]) if isinstance(value, dict) else value - other[name] for name, value in cost.items()}
+
+
+def _measured_costs(split: Split) -> dict[str, Any]:
+    prefixes, invoke, predict = (split.times[name] / 1000 for name in ("prefixes", "invoke", "predict"))
+    parts = [_measured(difference) for difference in np.diff(prefixes, axis=0)]
+    call, totals = _measured(prefixes[0]), {"invoke": _measured(invoke), "predict": _measured(predict)}
+    explained = sum(cost["microseconds"] for cost in [*parts, call])
+    low, high = (totals["invoke"][end] - explained for end in ("low", "high"))
+    return _finished(
+        split.network.steps, parts, call, {"microseconds": totals["invoke"]["microseconds"] - explained, "low": low, "high": high}, totals
+    )
+
+
+def _measured(rounds: np.ndarray) -> Cost:
+    """The median of rounds, microseconds, with its 99 % interval: from order statistics, whatever the distribution."""
+    ordered, half = np.sort(rounds), _Z_99 * len(rounds) ** 0.5 / 2
+    ends = np.clip(np.rint([(len(rounds) - 1) / 2 - half, (len(rounds) - 1) / 2 + half]).astype(int), 0, len(rounds) - 1)
+    return {"microseconds": float(np.median(ordered)), "low": float(ordered[ends[0]]), "high": float(ordered[ends[1]])}
+
+
+def _finished(steps: Sequence[Step], parts: Sequence[Cost], call: Cost, rest: Cost, totals: Mapping[str, Cost]) -> dict[str, Any]:
+    rows = [
+        {"operator": step.operator, "layers": list(step.layers), "dtype": step.dtype, "macs": step.macs, "cost": cost}
+        for step, cost in zip(steps, parts, strict=True)
+    ]
+    return {"parts": rows, "call": call, "rest": rest, **totals}
+
+
+def read_parts(path: Path) -> PartResult:
+    """Read one result file; InputError when it is damaged, foreign or from a newer edgeproof."""
+    try:
+        fields = json.loads(path.read_text())
+        if not isinstance(fields, dict) or fields.get("kind") != KIND:
+            raise InputError(f"{path} holds no costs of layers: give a file that `edgeproof bench --layers` wrote.")
+        if fields.get("schema") != SCHEMA:
+            raise InputError(f"{path} has schema {fields.get('schema')}, this edgeproof reads {SCHEMA}: upgrade it.")
+        result = PartResult(fields)
+        for row in result.rows:  # a reader must not find out in the middle of a table
+            _ = row.key, row.rest, [(part["operator"], part["layers"], part["macs"], row.share(part["cost"])) for part in row.fields["parts"]]
+        return result
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        raise InputError(f"Cannot read costs of layers {path} ({error}).") from None

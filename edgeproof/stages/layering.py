@@ -1,0 +1,109 @@
+"""Which layer costs what: artifacts cut after each operator, counted on simulated boards, timed elsewhere. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.matrix import Artifact, able_runtimes
+from benchmarks.mca import Analyser
+from benchmarks.operator_results import PartResult, to_counted, to_measured
+from benchmarks.operators import PREFIX_SCOPES, Network, Split, Step, keras_layers, split_all
+from benchmarks.outputs import file_part
+from benchmarks.predict import Prediction, predict_times
+from benchmarks.reports.operators import parts_sentences, parts_tables
+from benchmarks.targets.base import Target
+from benchmarks.targets.simulated import SimulatedTarget
+from edge_runtime.errors import EdgeproofError, InputError, RuntimeMissingError
+from edgeproof.cache import cache_folder
+from edgeproof.console import Console
+from edgeproof.stages.judging import runnable_artifacts
+from edgeproof.stages.places import open_targets, prepare_simulated, visiting
+from edgeproof.workspace import Workspace
+from export.prefixes import cut
+
+
+def layer_costs(
+    workspace: Workspace, console: Console, *, targets: Sequence[str], runtimes: Sequence[str], threads: int, seconds: float
+) -> list[PartResult]:
+    """Cost of every operator of every artifact on each runtime and target, written to `latency/<target>-layers-<utc>.json`."""
+    chosen = open_targets(targets, console)
+    for target in chosen:
+        if isinstance(target, SimulatedTarget):
+            target.require(counting=True)
+            if threads != 1:
+                raise InputError(f"{target.name} counts the instructions of one thread: leave --threads out.")
+    artifacts = runnable_artifacts(workspace, runtimes)
+    images = workspace.read_arrays("validation.npz")["images"]
+    wanted = [runtime for artifact in artifacts for runtime in able_runtimes(artifact, runtimes)]
+    results = []
+    with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder, visiting(chosen, wanted, console):
+        networks = [_network(artifact, _known_layers(workspace), Path(folder)) for artifact in artifacts if able_runtimes(artifact, runtimes)]
+        for target in chosen:
+            if isinstance(target, SimulatedTarget):
+                prepare_simulated(target, wanted, console)
+            with console.progress(f"Layers on {target.name}") as progress:
+                splits = split_all(networks, images, target, runtimes=runtimes, threads=threads, seconds=seconds, progress=progress)
+            results.append(_written(workspace, console, target, splits, threads))
+    return results
+
+
+def show_layers(results: Sequence[PartResult], console: Console) -> int:
+    """The tables for people, the files' fields for programs. The exit code: 1 if no network could be split."""
+    for result in results:
+        for table in parts_tables(result):
+            console.show(table)
+            console.show("")
+        for line in parts_sentences(result):
+            console.show(line)
+    given = [dict(result.fields) for result in results]
+    console.give(given[0] if len(given) == 1 else {"results": given})
+    return 0 if any(result.rows for result in results) else 1
+
+
+def _known_layers(workspace: Workspace) -> list[str]:
+    """Names of the Keras model's layers; none where it was never seen."""
+    if not workspace.has("layers.npz"):
+        return []
+    return list(dict.fromkeys(name.partition("/")[2] for name in workspace.read_arrays("layers.npz")))
+
+
+def _network(artifact: Artifact, layers: Sequence[str], folder: Path) -> Network:
+    """The artifact with its prefixes written below `folder`."""
+    try:
+        found = cut(artifact.path.read_bytes())
+    except EdgeproofError as error:
+        return Network(artifact, reason=str(error))
+    own = folder / artifact.path.stem
+    own.mkdir()
+    files = [own / f"{index}{artifact.path.suffix}" for index in range(len(found.prefixes))]
+    for file, content in zip(files, found.prefixes, strict=True):
+        file.write_bytes(content)
+    steps = [Step(step.operator.kind, keras_layers(step.names, layers), step.operator.dtype, step.operator.macs) for step in found.steps]
+    return Network(artifact, tuple(steps), tuple(files))
+
+
+def _written(workspace: Workspace, console: Console, target: Target, splits: Sequence[Split], threads: int) -> PartResult:
+    if isinstance(target, SimulatedTarget):
+        fields = to_counted(splits, target, *_predicted(splits, target, console))
+    else:
+        fields = to_measured(splits, target.name, threads)
+    workspace.write_json(f"latency/{file_part(target.name)}-layers-{fields['utc']}.json", fields)
+    result = PartResult(fields)
+    for (artifact, runtime), reason in result.failed.items():
+        console.say(f"{artifact} on {runtime} was not split into layers: {reason}")
+    return result
+
+
+def _predicted(
+    splits: Sequence[Split], target: SimulatedTarget, console: Console
+) -> tuple[list[dict[str, Prediction]], list[list[dict[str, Prediction]]], str]:
+    """Predicted times of the wholes and of each one's prefixes, and LLVM's version; nothing without LLVM, with a word on what to install."""
+    analyser, board = Analyser(cache_folder()), target.board.name
+    try:
+        wholes = [predict_times(board, [split.whole], analyser)[0] if split.whole else {} for split in splits]
+        return wholes, [predict_times(board, split.prefixes, analyser, PREFIX_SCOPES) for split in splits], analyser.version
+    except RuntimeMissingError as error:
+        console.say(str(error))
+        return [], [], ""
