@@ -119,8 +119,7 @@ def _identity(split: Split) -> dict[str, Any]:
 
 
 def _counted_costs(split: Split, whole: Mapping[str, Prediction], prefixes: Predicted) -> dict[str, Any]:
-    assert split.whole is not None
-    totals = {scope: _counted(split.whole.count(scope), whole.get(scope)) for scope in ("invoke", "predict")}
+    totals = {scope: _counted(split.whole.count(scope) if split.whole else 0.0, whole.get(scope)) for scope in ("invoke", "predict")}
     ran = [
         _counted(one.count("invoke"), said.get("invoke")) for one, said in zip(split.prefixes, prefixes or [{}] * len(split.prefixes), strict=True)
     ]

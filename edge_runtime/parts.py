@@ -6,9 +6,11 @@ order every round, so that whatever else the machine does meets all of them alik
 
 from __future__ import annotations
 
+import gc
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,13 +18,12 @@ import numpy as np
 from edge_runtime.classifier import Classifier
 from edge_runtime.counting import SCOPES, count_invokes, count_windows
 from edge_runtime.opened import OpenModel
-from edge_runtime.timing import TimedModel
+from edge_runtime.timing import REFILL_RUNS, TimedModel
 
 LEAST_ROUNDS = 20
 MOST_ROUNDS = 400
 TURN_SECONDS = 0.002  # of one model in one round
-MOST_TURN_RUNS = 100
-_FIRST_RUNS = 3  # unrecorded, in each turn: the model before it left the caches cold
+LEAST_TURN_RUNS, MOST_TURN_RUNS = 3, 100
 _WARM_UP_RUNS = 20
 
 
@@ -45,7 +46,7 @@ def count_parts(whole: Classifier, prefixes: Sequence[OpenModel], images: np.nda
     """Windows of `runs` inferences on uint8 images [N, H, W, C], numbered from 1."""
     scopes = count_windows(whole, images, 1, runs)
     numbers = [1 + len(SCOPES) + index for index in range(len(prefixes))]
-    batch = whole.encode(images[:1])
+    batch = whole.encode(images[(runs - 1) % len(images)][np.newaxis])  # the one that the whole's own window of "invoke" ran on
     for number, prefix in zip(numbers, prefixes, strict=True):
         prefix.set_input(batch)
         count_invokes(prefix.invoke, number, runs)
@@ -55,17 +56,14 @@ def count_parts(whole: Classifier, prefixes: Sequence[OpenModel], images: np.nda
 def time_parts(
     whole: Classifier, prefixes: Sequence[OpenModel], images: np.ndarray, seconds: float, tell: Callable[[float], None] | None = None
 ) -> Times:
-    """Time for at least `seconds` and LEAST_ROUNDS rounds, on uint8 images [N, H, W, C]. `tell` hears the share that is done."""
+    """Time for at least `seconds` and LEAST_ROUNDS rounds, on uint8 images [N, H, W, C] in rotation. `tell` hears the share that is done."""
     timed = TimedModel(whole, images)
     timed.warm_up()
-    batch = whole.encode(images[:1])
-    runs = []
-    for prefix in prefixes:
-        prefix.set_input(batch)
-        took = np.median(_time_invokes(prefix, _WARM_UP_RUNS)) / 1e9
-        runs.append(int(np.clip(TURN_SECONDS / max(took, 1e-9), 3, MOST_TURN_RUNS)))
-    times = Times([], [], [[] for _ in prefixes])
-    order, shuffle, begin = list(range(-1, len(prefixes))), random.Random(0).shuffle, time.perf_counter()
+    batches = [whole.encode(images[index : index + 1]) for index in range(len(images))]
+    parts = [_TimedPrefix(prefix, batches) for prefix in prefixes]
+    runs = [part.runs_of_turn() for part in parts]
+    times = Times([], [], [[] for _ in parts])
+    order, shuffle, begin = list(range(-1, len(parts))), random.Random(0).shuffle, time.perf_counter()
     while len(times.predict) < LEAST_ROUNDS or (time.perf_counter() - begin < seconds and len(times.predict) < MOST_ROUNDS):
         shuffle(order)
         for index in order:
@@ -74,19 +72,40 @@ def time_parts(
                 times.invoke.append(float(np.median(invoke)))
                 times.predict.append(float(np.median(predict)))
             else:
-                times.prefixes[index].append(float(np.median(_time_invokes(prefixes[index], runs[index]))))
+                times.prefixes[index].append(float(np.median(parts[index].block(runs[index]))))
         if tell:
             tell(min((time.perf_counter() - begin) / seconds, 1.0))
     return times
 
 
-def _time_invokes(model: OpenModel, runs: int) -> np.ndarray:
-    """Nanoseconds of single runs, [runs]."""
-    invoke, clock, took = model.invoke, time.perf_counter_ns, np.empty(runs, np.int64)
-    for run in range(-_FIRST_RUNS, runs):
-        begin = clock()
-        invoke()
-        end = clock()
-        if run >= 0:
-            took[run] = end - begin
-    return took
+@dataclass
+class _TimedPrefix:
+    """One opened prefix, the inputs it takes in rotation, and where it stands."""
+
+    model: OpenModel
+    batches: Sequence[np.ndarray]
+    position: int = 0
+
+    def block(self, runs: int) -> np.ndarray:
+        """Nanoseconds of single runs, [runs], after a few unrecorded ones."""
+        invoke, clock, took = self.model.invoke, time.perf_counter_ns, np.empty(runs, np.int64)
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            for run in range(-REFILL_RUNS, runs):
+                self.model.set_input(self.batches[self.position % len(self.batches)])
+                self.position += 1
+                begin = clock()
+                invoke()
+                end = clock()
+                if run >= 0:
+                    took[run] = end - begin
+        finally:
+            if collecting:
+                gc.enable()
+        return took
+
+    def runs_of_turn(self) -> int:
+        """After a warm-up, how many runs take about TURN_SECONDS."""
+        took = float(np.median(self.block(_WARM_UP_RUNS))) / 1e9
+        return int(np.clip(TURN_SECONDS / max(took, 1e-9), LEAST_TURN_RUNS, MOST_TURN_RUNS))
