@@ -26,7 +26,7 @@ from edge_runtime.errors import RuntimeMissingError, RuntimeProblem
 from edge_runtime.progress import Progress, silent
 
 PREFIX_SCOPES = ("invoke",)  # a prefix answers no question: there is no label to take
-RUNS = 10  # in a counted window: the counts repeat, and there are many windows
+RUNS = 4  # in a counted window: the counts repeat, and there are many windows
 TIMED_IMAGES = 256
 
 

@@ -64,8 +64,8 @@ def count_windows(classifier: Classifier, images: np.ndarray, first: int, runs: 
     return numbers
 
 
-def count_invokes(invoke: Callable[[], None], number: int, runs: int) -> None:
-    """A window of runs of the interpreter alone, on the input it was given, warmed up as those of `count_windows`."""
+def count_invokes(invoke: Callable[[], None], number: int, runs: int, warm_up: int = WARM_UP_RUNS) -> None:
+    """A window of runs of the interpreter alone, on the input it was given."""
 
     def step(image: np.ndarray) -> None:
         invoke()
@@ -74,7 +74,7 @@ def count_invokes(invoke: Callable[[], None], number: int, runs: int) -> None:
     collecting = gc.isenabled()
     gc.disable()
     try:
-        _window(step, nothing * WARM_UP_RUNS, 0, mark)
+        _window(step, nothing * warm_up, 0, mark)
         _window(step, nothing * runs, number, mark)
     finally:
         if collecting:

@@ -29,7 +29,8 @@ from edge_runtime.counting import SCOPES, count_windows
 from edge_runtime.errors import EdgeproofError, InputError, UnsupportedModelError, unknown_name
 from edge_runtime.golden import GoldenVectors, self_test
 from edge_runtime.inspection import record_tensors
-from edge_runtime.interpreter import find_runtime, import_runtime, open_model
+from edge_runtime.interpreter import find_runtime, import_runtime, open_model, read_model_file
+from edge_runtime.onnx_model import write_optimized
 from edge_runtime.parts import count_parts, time_parts
 from edge_runtime.timing import TimedModel, peak_memory_bytes
 
@@ -100,6 +101,13 @@ def count_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
         windows = count_windows(classifier, batch, 1 + index * len(SCOPES), job["runs"])
         found.append({**describe(classifier), "reason": "", "windows": windows})
     return {"models": found}
+
+
+def optimized_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
+    """{model, outputs}: the graph that ONNX Runtime makes of the model here, written as a model."""
+    runtime = find_runtime(job["runtime"])
+    write_optimized(import_runtime(runtime), read_model_file(Path(job["model"])), job["outputs"])
+    return {"runtime_version": runtime.version}
 
 
 def parts_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
@@ -179,6 +187,7 @@ JOBS: dict[str, Callable[[Job, Emit, Iterator[Job]], Message]] = {
     "predict": predict_job,
     "time": time_job,
     "count": count_job,
+    "optimized": optimized_job,
     "parts": parts_job,
     "cold": cold_job,
     "selftest": selftest_job,

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edge_runtime.classifier import Classifier
-from edge_runtime.counting import SCOPES, count_invokes, count_windows
+from edge_runtime.counting import SCOPES, WARM_UP_RUNS, count_invokes, count_windows
 from edge_runtime.opened import OpenModel
 from edge_runtime.timing import REFILL_RUNS, TimedModel
 
@@ -24,7 +24,7 @@ LEAST_ROUNDS = 20
 MOST_ROUNDS = 400
 TURN_SECONDS = 0.002  # of one model in one round
 LEAST_TURN_RUNS, MOST_TURN_RUNS = 3, 100
-_WARM_UP_RUNS = 20
+SETTLING_RUNS = 3  # of a prefix, until its caches and allocations are as they stay; the Python around it is that of all prefixes
 
 
 class Counts(NamedTuple):
@@ -49,7 +49,8 @@ def count_parts(whole: Classifier, prefixes: Sequence[OpenModel], images: np.nda
     batch = whole.encode(images[(runs - 1) % len(images)][np.newaxis])  # the one that the whole's own window of "invoke" ran on
     for number, prefix in zip(numbers, prefixes, strict=True):
         prefix.set_input(batch)
-        count_invokes(prefix.invoke, number, runs)
+        first = number == numbers[0]  # the cheapest: it has no operator
+        count_invokes(prefix.invoke, number, runs, WARM_UP_RUNS if first else SETTLING_RUNS)
     return Counts(scopes, numbers)
 
 
@@ -107,5 +108,5 @@ class _TimedPrefix:
 
     def runs_of_turn(self) -> int:
         """After a warm-up, how many runs take about TURN_SECONDS."""
-        took = float(np.median(self.block(_WARM_UP_RUNS))) / 1e9
+        took = float(np.median(self.block(WARM_UP_RUNS))) / 1e9
         return int(np.clip(TURN_SECONDS / max(took, 1e-9), LEAST_TURN_RUNS, MOST_TURN_RUNS))

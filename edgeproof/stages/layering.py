@@ -21,7 +21,9 @@ from edgeproof.console import Console
 from edgeproof.stages.judging import runnable_artifacts
 from edgeproof.stages.places import open_targets, prepare_simulated, visiting
 from edgeproof.workspace import Workspace
-from export.prefixes import cut
+from export.prefixes import Cut
+from export.prefixes_onnx import cut_onnx
+from export.prefixes_tflite import cut_tflite
 
 
 def layer_costs(
@@ -38,12 +40,13 @@ def layer_costs(
     images = workspace.read_arrays("validation.npz")["images"]
     wanted = [runtime for artifact in artifacts for runtime in able_runtimes(artifact, runtimes)]
     results = []
-    with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder, visiting(chosen, wanted, console):
-        networks = [_network(artifact, _known_layers(workspace), Path(folder)) for artifact in artifacts if able_runtimes(artifact, runtimes)]
+    layers = _known_layers(workspace)
+    with visiting(chosen, wanted, console):
         for target in chosen:
             if isinstance(target, SimulatedTarget):
                 prepare_simulated(target, wanted, console)
-            with console.progress(f"Layers on {target.name}") as progress:
+            with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder, console.progress(f"Layers on {target.name}") as progress:
+                networks = [_network(artifact, target, layers, Path(folder)) for artifact in artifacts if able_runtimes(artifact, runtimes)]
                 splits = split_all(networks, images, target, runtimes=runtimes, threads=threads, seconds=seconds, progress=progress)
             results.append(_written(workspace, console, target, splits, threads))
     return results
@@ -69,19 +72,29 @@ def _known_layers(workspace: Workspace) -> list[str]:
     return list(dict.fromkeys(name.partition("/")[2] for name in workspace.read_arrays("layers.npz")))
 
 
-def _network(artifact: Artifact, layers: Sequence[str], folder: Path) -> Network:
-    """The artifact with its prefixes written below `folder`."""
-    try:
-        found = cut(artifact.path.read_bytes())
-    except EdgeproofError as error:
-        return Network(artifact, reason=str(error))
+def _network(artifact: Artifact, target: Target, layers: Sequence[str], folder: Path) -> Network:
+    """The artifact with its prefixes, for this target, written below `folder`."""
     own = folder / artifact.path.stem
     own.mkdir()
+    try:
+        found = _cut(artifact, target, own)
+    except EdgeproofError as error:
+        return Network(artifact, reason=str(error))
     files = [own / f"{index}{artifact.path.suffix}" for index in range(len(found.prefixes))]
     for file, content in zip(files, found.prefixes, strict=True):
         file.write_bytes(content)
     steps = [Step(step.operator.kind, keras_layers(step.names, layers), step.operator.dtype, step.operator.macs) for step in found.steps]
     return Network(artifact, tuple(steps), tuple(files))
+
+
+def _cut(artifact: Artifact, target: Target, folder: Path) -> Cut:
+    """A .tflite is run as it is; of an .onnx, what ONNX Runtime makes of it on that target is cut."""
+    content = artifact.path.read_bytes()
+    if artifact.path.suffix == ".tflite":
+        return cut_tflite(content)
+    optimized = folder / "optimized.onnx"
+    target.run({"job": "optimized", "model": str(artifact.path), "outputs": str(optimized)}, "onnxruntime")
+    return cut_onnx(content, optimized.read_bytes())
 
 
 def _written(workspace: Workspace, console: Console, target: Target, splits: Sequence[Split], threads: int) -> PartResult:
@@ -102,8 +115,10 @@ def _predicted(
     """Predicted times of the wholes and of each one's prefixes, and LLVM's version; nothing without LLVM, with a word on what to install."""
     analyser, board = Analyser(cache_folder()), target.board.name
     try:
-        wholes = [predict_times(board, [split.whole], analyser)[0] if split.whole else {} for split in splits]
-        return wholes, [predict_times(board, split.prefixes, analyser, PREFIX_SCOPES) for split in splits], analyser.version
+        wholes = iter(predict_times(board, [split.whole for split in splits if split.whole], analyser))
+        prefixes = iter(predict_times(board, [prefix for split in splits for prefix in split.prefixes], analyser, PREFIX_SCOPES))
+        said = [next(wholes) if split.whole else {} for split in splits]
+        return said, [[next(prefixes) for _ in split.prefixes] for split in splits], analyser.version
     except RuntimeMissingError as error:
         console.say(str(error))
         return [], [], ""
