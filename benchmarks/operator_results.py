@@ -1,12 +1,14 @@
 """What operators cost, on disk: versioned JSON.
 
 schema 1   {schema, kind: "layers", how: "counted" | "measured", target, utc, threads, rows: [{artifact, format, sha256, bytes, runtime,
-           runtime_version, kernels, threads, delegate, reason, parts: [{operator, layers, dtype, macs, cost}], call, rest, invoke, predict}]}
-           Counted, also board, core, emulator, llvm; measured, also host. `layers` are names of Keras layers. `call`, `rest`, `invoke`
-           and `predict` are costs, as `cost` is: call is the runtime without any operator; parts + call + rest = invoke, the whole
-           network by itself; predict is invoke with encoding the pixels and taking the label.
+           runtime_version, kernels, threads, delegate, reason, parts: [{operator, layers, dtype, macs, cost}], call, rest, python, invoke,
+           predict}]}
+           Counted, also board, core, emulator, llvm; measured, also host and, of a board, board and validity as a latency result has
+           them. `layers` are names of Keras layers. Beside each part's, five costs: `call` is the runtime without any operator, `invoke` the
+           whole network by itself, `predict` with encoding the pixels and taking the label, `python` the latter alone, and `rest` what is
+           left over: parts + call + rest = invoke. What a delegate does once an inference is in the first part.
            A cost, counted: {instructions} of one inference and, with LLVM, {cycles, predicted: {milliseconds, low, high}}. Measured:
-           {microseconds, low, high}: a median of rounds, and its 99 % interval.
+           {microseconds, low, high}: a median of rounds, and its 99 % interval. A part is a difference, and can come out a little below 0.
 
 A predicted part has the interval of the whole network, in proportion: what the published times of networks leave open. No operator's time was
 published: a single one can be further off, and the others make up for it.
@@ -32,6 +34,7 @@ from edge_runtime.errors import InputError
 SCHEMA = 1
 KIND = "layers"
 COUNTED, MEASURED = "counted", "measured"
+MEASURED_TIME = "measured time"
 MOST_REST = {COUNTED: 0.02, MEASURED: 0.1}  # of the whole network that its parts may leave unexplained
 _Z_99 = 2.576
 
@@ -53,8 +56,13 @@ class PartRow:
     def predicted(self) -> bool:
         return "predicted" in self.fields["invoke"]
 
+    @property
+    def shared(self) -> str:
+        """What shares are of."""
+        return MEASURED_TIME if "microseconds" in self.fields["invoke"] else "predicted time" if self.predicted else "instructions"
+
     def amount(self, cost: Cost) -> float:
-        """What shares are of: predicted milliseconds, or else instructions; measured microseconds."""
+        """Measured microseconds, predicted milliseconds or instructions: what shares are of."""
         if "microseconds" in cost:
             return float(cost["microseconds"])
         return float(cost["predicted"]["milliseconds"] if self.predicted else cost["instructions"])
@@ -62,6 +70,11 @@ class PartRow:
     def share(self, cost: Cost) -> float:
         """Of the whole inference, pixels to label."""
         return self.amount(cost) / self.amount(self.fields["predict"])
+
+    @property
+    def costliest(self) -> Mapping[str, Any]:
+        """The part with the largest cost."""
+        return dict(max(self.fields["parts"], key=lambda part: self.amount(part["cost"])))
 
     @property
     def rest(self) -> float:
@@ -84,6 +97,12 @@ class PartResult:
         return [PartRow(row) for row in self.fields["rows"] if not row["reason"]]
 
     @property
+    def validity(self) -> str:
+        """ "VALID", "INVALID: the reasons", or "" where nobody judged."""
+        found = self.fields.get("validity")
+        return ": ".join(filter(None, [found["verdict"], "; ".join(found["reasons"])])) if found else ""
+
+    @property
     def failed(self) -> dict[tuple[str, str], str]:
         """Why rows have no parts, by artifact and runtime."""
         return {(row["artifact"], row["runtime"]): row["reason"] for row in self.fields["rows"] if row["reason"]}
@@ -92,7 +111,7 @@ class PartResult:
 def to_counted(
     splits: Sequence[Split], target: SimulatedTarget, wholes: Predicted = (), prefixes: Sequence[Predicted] = (), llvm: str = ""
 ) -> dict[str, Any]:
-    """What the file of a simulated board holds. `wholes`, `prefixes`: the predictions of each split's, with that version of LLVM, if there are any."""
+    """What the file of a simulated board holds. `wholes`, `prefixes`: the predictions of each split, with that version of LLVM, if there are any."""
     facts = {"board": target.board.title, "core": target.board.core, "emulator": target.emulator(), "llvm": llvm}
     rows = []
     for index, split in enumerate(splits):
@@ -101,10 +120,10 @@ def to_counted(
     return {**_head(target.name, COUNTED, 1), **facts, "rows": rows}
 
 
-def to_measured(splits: Sequence[Split], target: str, threads: int, host: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What the file of a machine holds. `host`: its facts, if it is not this one."""
+def to_measured(splits: Sequence[Split], target: str, threads: int, elsewhere: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What the file of a machine holds. `elsewhere`: {host, board, validity} of one that is not this one."""
     rows = [{**_identity(split), **(_measured_costs(split) if split.times else {})} for split in splits]
-    return {**_head(target, MEASURED, threads), "host": dict(host or host_facts()), "rows": rows}
+    return {**_head(target, MEASURED, threads), **(elsewhere or {"host": host_facts()}), "rows": rows}
 
 
 def _head(target: str, how: str, threads: int) -> dict[str, Any]:
@@ -124,7 +143,8 @@ def _counted_costs(split: Split, whole: Mapping[str, Prediction], prefixes: Pred
         _counted(one.count("invoke"), said.get("invoke")) for one, said in zip(split.prefixes, prefixes or [{}] * len(split.prefixes), strict=True)
     ]
     differences = [_less(after, before) for before, after in zip(ran, ran[1:], strict=False)]
-    return _finished(split.network.steps, differences, ran[0], _less(totals["invoke"], ran[-1]), totals)
+    others = {"call": ran[0], "rest": _less(totals["invoke"], ran[-1]), "python": _less(totals["predict"], totals["invoke"])}
+    return {"parts": _parts(split.network.steps, differences), **others, **totals}
 
 
 def _counted(instructions: float, said: Prediction | None) -> Cost:
@@ -140,14 +160,13 @@ def _less(cost: Cost, other: Cost) -> Cost:
 
 
 def _measured_costs(split: Split) -> dict[str, Any]:
+    """Differences are taken within each round: what slowed a round down slowed all of it."""
     prefixes, invoke, predict = (split.times[name] / 1000 for name in ("prefixes", "invoke", "predict"))
-    parts = [_measured(difference) for difference in np.diff(prefixes, axis=0)]
-    call, totals = _measured(prefixes[0]), {"invoke": _measured(invoke), "predict": _measured(predict)}
-    explained = sum(cost["microseconds"] for cost in [*parts, call])
-    low, high = (totals["invoke"][end] - explained for end in ("low", "high"))
-    return _finished(
-        split.network.steps, parts, call, {"microseconds": totals["invoke"]["microseconds"] - explained, "low": low, "high": high}, totals
-    )
+    costs = [_measured(difference) for difference in np.diff(prefixes, axis=0)]
+    alone = {"call": _measured(prefixes[0]), "python": _measured(predict - invoke), "invoke": _measured(invoke), "predict": _measured(predict)}
+    explained = sum(cost["microseconds"] for cost in [*costs, alone["call"]])
+    rest = {**_measured(invoke - prefixes[-1]), "microseconds": alone["invoke"]["microseconds"] - explained}
+    return {"parts": _parts(split.network.steps, costs), "rest": rest, **alone}
 
 
 def _measured(rounds: np.ndarray) -> Cost:
@@ -157,12 +176,11 @@ def _measured(rounds: np.ndarray) -> Cost:
     return {"microseconds": float(np.median(ordered)), "low": float(ordered[ends[0]]), "high": float(ordered[ends[1]])}
 
 
-def _finished(steps: Sequence[Step], parts: Sequence[Cost], call: Cost, rest: Cost, totals: Mapping[str, Cost]) -> dict[str, Any]:
-    rows = [
+def _parts(steps: Sequence[Step], costs: Sequence[Cost]) -> list[dict[str, Any]]:
+    return [
         {"operator": step.operator, "layers": list(step.layers), "dtype": step.dtype, "macs": step.macs, "cost": cost}
-        for step, cost in zip(steps, parts, strict=True)
+        for step, cost in zip(steps, costs, strict=True)
     ]
-    return {"parts": rows, "call": call, "rest": rest, **totals}
 
 
 def read_parts(path: Path) -> PartResult:
@@ -175,7 +193,8 @@ def read_parts(path: Path) -> PartResult:
             raise InputError(f"{path} has schema {fields.get('schema')}, this edgeproof reads {SCHEMA}: upgrade it.")
         result = PartResult(fields)
         for row in result.rows:  # a reader must not find out in the middle of a table
-            _ = row.key, row.rest, [(part["operator"], part["layers"], part["macs"], row.share(part["cost"])) for part in row.fields["parts"]]
+            _ = row.key, row.rest, row.costliest, [(row.share(row.fields[name]) for name in ("call", "python"))]
+            _ = [(part["operator"], part["layers"], part["macs"], row.share(part["cost"])) for part in row.fields["parts"]]
         return result
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         raise InputError(f"Cannot read costs of layers {path} ({error}).") from None

@@ -26,7 +26,8 @@ from edge_runtime.errors import RuntimeMissingError, RuntimeProblem
 from edge_runtime.progress import Progress, silent
 
 PREFIX_SCOPES = ("invoke",)  # a prefix answers no question: there is no label to take
-RUNS = 4  # in a counted window: the counts repeat, and there are many windows
+RUNS = 4  # in a counted window: the counts repeat, and there are many windows; of a large network one
+LARGE_MACS = 50_000_000
 TIMED_IMAGES = 256
 
 
@@ -48,6 +49,11 @@ class Network:
     steps: tuple[Step, ...] = ()
     prefixes: tuple[Path, ...] = ()
     reason: str = ""
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference, as far as they are known."""
+        return sum(step.macs or 0 for step in self.steps)
 
 
 @dataclass
@@ -86,8 +92,12 @@ def split_all(
     threads: int = 1,
     seconds: float = 2.0,
     progress: Progress = silent,
+    between: Callable[[], None] = lambda: None,
 ) -> list[Split]:
-    """Every network × runtime on uint8 images [n, H, W, C]: counted on a simulated board, timed elsewhere. What cannot run keeps its reason."""
+    """Every network × runtime on uint8 images [n, H, W, C]: counted on a simulated board, timed elsewhere. What cannot run keeps its reason.
+
+    between: called between two, to look at a board.
+    """
     splits = [Split(network, runtime, reason=network.reason) for network in networks for runtime in able_runtimes(network.artifact, runtimes)]
     shares = [0.0] * len(splits)
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
@@ -108,6 +118,7 @@ def split_all(
                 else:
                     _time(split, images_file, target, threads, seconds, tell)
             tell(1, 1)
+            between()
 
         # Counts do not depend on what else the machine does; times would.
         with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if counting else 1) as pool:
@@ -123,8 +134,9 @@ def _job(network: Network, images_file: Path) -> dict[str, Any]:
 
 def _count(split: Split, images_file: Path, files: Path, target: SimulatedTarget, tell: Callable[[int, int], None]) -> None:
     blocks_file, traffic_file = (files.with_suffix(f".{kind}") for kind in ("blocks", "traffic"))
+    runs = 1 if split.network.macs > LARGE_MACS else RUNS
     try:
-        answer = target.count({**_job(split.network, images_file), "runs": RUNS}, split.runtime, blocks_file, traffic_file, tell)
+        answer = target.count({**_job(split.network, images_file), "runs": runs}, split.runtime, blocks_file, traffic_file, tell)
         windows, traffic = read_windows(blocks_file), read_traffic(traffic_file)
     except (RuntimeProblem, RuntimeMissingError, ValueError) as error:  # ValueError: a disk that was full
         split.reason = str(error)
@@ -133,7 +145,7 @@ def _count(split: Split, images_file: Path, files: Path, target: SimulatedTarget
     def counted(numbers: Mapping[str, int]) -> Counted:
         ran = {scope: windows[number] for scope, number in numbers.items()}
         moved = {scope: traffic[number] for scope, number in numbers.items()}
-        return Counted(split.network.artifact, split.runtime, runs=RUNS, windows=ran, traffic=moved)
+        return Counted(split.network.artifact, split.runtime, runs=runs, windows=ran, traffic=moved)
 
     whole, prefixes = answer.pop("whole"), answer.pop("prefixes")
     split.whole = counted(whole)

@@ -50,7 +50,7 @@ def count_parts(whole: Classifier, prefixes: Sequence[OpenModel], images: np.nda
     for number, prefix in zip(numbers, prefixes, strict=True):
         prefix.set_input(batch)
         first = number == numbers[0]  # the cheapest: it has no operator
-        count_invokes(prefix.invoke, number, runs, WARM_UP_RUNS if first else SETTLING_RUNS)
+        count_invokes(prefix.invoke, number, runs, WARM_UP_RUNS if first else min(SETTLING_RUNS, runs))
     return Counts(scopes, numbers)
 
 

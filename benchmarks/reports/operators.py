@@ -1,10 +1,10 @@
-"""The tables of what each operator costs, for a terminal: one an artifact and runtime. Counted and predicted ones share no column with measured ones."""
+"""The tables of what each operator costs, for a terminal: one an artifact and runtime. Predicted and measured times are never in one table."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.operator_results import MOST_REST, Cost, PartResult, PartRow
+from benchmarks.operator_results import MEASURED_TIME, MOST_REST, Cost, PartResult, PartRow
 from benchmarks.predict import digits
 
 if TYPE_CHECKING:
@@ -25,8 +25,13 @@ def parts_tables(result: PartResult) -> list[Table]:
 
 
 def parts_sentences(result: PartResult) -> list[str]:
-    """What is to be known of all these numbers, and which tables do not add up."""
+    """Where the time goes, what is to be known of all these numbers, and which tables do not add up."""
     lines = []
+    for row in result.rows:
+        part, macs = row.costliest, sum(part["macs"] or 0 for part in row.fields["parts"])
+        where = f"{', '.join(part['layers'])} ({part['operator']})" if part["layers"] else part["operator"]
+        work = f", with {(part['macs'] or 0) / macs:.0%} of the multiply-accumulates" if macs else ""
+        lines.append(f"{row.key[0]} on {row.key[1]}: {where} takes {row.share(part['cost']):.0%} of the {row.shared}{work}.")
     if any(row.predicted for row in result.rows):
         lines.append(
             "Predicted, not measured. The interval is the whole network's, in proportion: a single operator can be further off "
@@ -42,12 +47,12 @@ def _table(result: PartResult, row: PartRow) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    facts, counted = row.fields, "instructions" in row.fields["invoke"]
+    facts, counted = row.fields, row.shared != MEASURED_TIME
     where = f"{result.target} ({result.fields['core']})" if counted else result.target
     title = f"Layers of {facts['artifact']} on {facts['runtime']} {facts['runtime_version']}, {where}, {facts['threads']} thread(s)"
     times = ("predicted µs", "predicted interval") if row.predicted else () if counted else ("measured µs", "99 % interval")
     columns = ("operator", "Keras layer", "MACs", *(("instructions",) if counted else ()), *times)
-    table = Table(*columns, _share_column(row, counted), box=None, pad_edge=False, header_style="bold", title=Text(title), title_justify="left")
+    table = Table(*columns, f"share of {row.shared}", box=None, pad_edge=False, header_style="bold", title=Text(title), title_justify="left")
     for column in table.columns[2:-1]:
         column.justify = "right"
     for part in facts["parts"]:
@@ -60,21 +65,17 @@ def _table(result: PartResult, row: PartRow) -> Table:
     return table
 
 
-def _share_column(row: PartRow, counted: bool) -> str:
-    return "share of predicted time" if row.predicted else "share of instructions" if counted else "share of time"
-
-
 def _others(row: PartRow) -> dict[str, Cost]:
     fields = row.fields
     return {
-        RUNTIME: _sum(fields["call"], fields["rest"], 1),
-        PYTHON: _sum(fields["predict"], fields["invoke"], -1),
+        RUNTIME: _sum(fields["call"], fields["rest"]),
+        PYTHON: fields["python"],
         WHOLE: fields["predict"],
     }
 
 
-def _sum(one: Cost, other: Cost, sign: int) -> Cost:
-    return {name: _sum(value, other[name], sign) if isinstance(value, dict) else value + sign * other[name] for name, value in one.items()}
+def _sum(one: Cost, other: Cost) -> Cost:
+    return {name: _sum(value, other[name]) if isinstance(value, dict) else value + other[name] for name, value in one.items()}
 
 
 def _cells(row: PartRow, cost: Cost) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.matrix import Artifact, able_runtimes
@@ -15,6 +17,8 @@ from benchmarks.predict import Prediction, predict_times
 from benchmarks.reports.operators import parts_sentences, parts_tables
 from benchmarks.targets.base import Target
 from benchmarks.targets.simulated import SimulatedTarget
+from benchmarks.targets.ssh import SshTarget
+from benchmarks.validity import Watch
 from edge_runtime.errors import EdgeproofError, InputError, RuntimeMissingError
 from edgeproof.cache import cache_folder
 from edgeproof.console import Console
@@ -36,20 +40,40 @@ def layer_costs(
             target.require(counting=True)
             if threads != 1:
                 raise InputError(f"{target.name} counts the instructions of one thread: leave --threads out.")
-    artifacts = runnable_artifacts(workspace, runtimes)
-    images = workspace.read_arrays("validation.npz")["images"]
+    artifacts = [artifact for artifact in runnable_artifacts(workspace, runtimes) if able_runtimes(artifact, runtimes)]
     wanted = [runtime for artifact in artifacts for runtime in able_runtimes(artifact, runtimes)]
     results = []
-    layers = _known_layers(workspace)
     with visiting(chosen, wanted, console):
         for target in chosen:
             if isinstance(target, SimulatedTarget):
                 prepare_simulated(target, wanted, console)
-            with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder, console.progress(f"Layers on {target.name}") as progress:
-                networks = [_network(artifact, target, layers, Path(folder)) for artifact in artifacts if able_runtimes(artifact, runtimes)]
-                splits = split_all(networks, images, target, runtimes=runtimes, threads=threads, seconds=seconds, progress=progress)
-            results.append(_written(workspace, console, target, splits, threads))
+            results.append(_split_on(target, workspace, console, artifacts, runtimes, threads, seconds))
     return results
+
+
+def _split_on(
+    target: Target, workspace: Workspace, console: Console, artifacts: Sequence[Artifact], runtimes: Sequence[str], threads: int, seconds: float
+) -> PartResult:
+    images, layers = workspace.read_arrays("validation.npz")["images"], _known_layers(workspace)
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgeproof-")))
+        progress = stack.enter_context(console.progress(f"Layers on {target.name}"))
+        networks = [_network(artifact, target, layers, folder) for artifact in artifacts]
+        timed = partial(split_all, networks, images, target, runtimes=runtimes, threads=threads, seconds=seconds, progress=progress)
+        if isinstance(target, SimulatedTarget):
+            splits = timed()
+            fields = to_counted(splits, target, *_predicted(splits, target, console))
+        elif isinstance(target, SshTarget):
+            with Watch(target.watch()) as watch:
+                splits = timed(between=watch.read)
+            fields = to_measured(splits, target.name, threads, watch.fields)
+        else:
+            fields = to_measured(timed(), target.name, threads)
+    workspace.write_json(f"latency/{file_part(target.name)}-layers-{fields['utc']}.json", fields)
+    result = PartResult(fields)
+    for (artifact, runtime), reason in result.failed.items():
+        console.say(f"{artifact} on {runtime} was not split into layers: {reason}")
+    return result
 
 
 def show_layers(results: Sequence[PartResult], console: Console) -> int:
@@ -60,6 +84,8 @@ def show_layers(results: Sequence[PartResult], console: Console) -> int:
             console.show("")
         for line in parts_sentences(result):
             console.show(line)
+        if validity := result.validity:
+            console.show(f"Times of {result.target} are {validity}.")
     given = [dict(result.fields) for result in results]
     console.give(given[0] if len(given) == 1 else {"results": given})
     return 0 if any(result.rows for result in results) else 1
@@ -95,18 +121,6 @@ def _cut(artifact: Artifact, target: Target, folder: Path) -> Cut:
     optimized = folder / "optimized.onnx"
     target.run({"job": "optimized", "model": str(artifact.path), "outputs": str(optimized)}, "onnxruntime")
     return cut_onnx(content, optimized.read_bytes())
-
-
-def _written(workspace: Workspace, console: Console, target: Target, splits: Sequence[Split], threads: int) -> PartResult:
-    if isinstance(target, SimulatedTarget):
-        fields = to_counted(splits, target, *_predicted(splits, target, console))
-    else:
-        fields = to_measured(splits, target.name, threads)
-    workspace.write_json(f"latency/{file_part(target.name)}-layers-{fields['utc']}.json", fields)
-    result = PartResult(fields)
-    for (artifact, runtime), reason in result.failed.items():
-        console.say(f"{artifact} on {runtime} was not split into layers: {reason}")
-    return result
 
 
 def _predicted(
