@@ -34,8 +34,9 @@ from edge_runtime.errors import InputError
 SCHEMA = 1
 KIND = "layers"
 COUNTED, MEASURED = "counted", "measured"
-MEASURED_TIME = "measured time"
-MOST_REST = {COUNTED: 0.02, MEASURED: 0.1}  # of the whole network that its parts may leave unexplained
+MEASURED_TIME, PREDICTED_TIME = "measured time", "predicted time"
+MOST_REST = {COUNTED: 0.02, MEASURED: 0.1}  # of the whole network that its parts may leave unexplained, beyond NOTHING
+NOTHING = 0.5  # microseconds
 _Z_99 = 2.576
 
 Cost = dict[str, Any]
@@ -59,7 +60,7 @@ class PartRow:
     @property
     def shared(self) -> str:
         """What shares are of."""
-        return MEASURED_TIME if "microseconds" in self.fields["invoke"] else "predicted time" if self.predicted else "instructions"
+        return MEASURED_TIME if "microseconds" in self.fields["invoke"] else PREDICTED_TIME if self.predicted else "instructions"
 
     def amount(self, cost: Cost) -> float:
         """Measured microseconds, predicted milliseconds or instructions: what shares are of."""
@@ -80,6 +81,13 @@ class PartRow:
     def rest(self) -> float:
         """What the parts and the call of the runtime do not explain, as a share of the whole network."""
         return self.amount(self.fields["rest"]) / self.amount(self.fields["invoke"])
+
+    def adds_up(self, how: str) -> bool:
+        """Whether the parts explain the whole, as near as differences can: MOST_REST."""
+        if abs(self.rest) <= MOST_REST[how]:
+            return True
+        least = {MEASURED_TIME: NOTHING, PREDICTED_TIME: NOTHING / 1000}.get(self.shared, 0.0)
+        return abs(self.amount(self.fields["rest"])) <= least
 
 
 @dataclass(frozen=True)

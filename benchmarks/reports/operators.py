@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.operator_results import MEASURED_TIME, MOST_REST, Cost, PartResult, PartRow
+from benchmarks.operator_results import MEASURED_TIME, Cost, PartResult, PartRow
 from benchmarks.predict import digits
 
 if TYPE_CHECKING:
@@ -38,8 +38,9 @@ def parts_sentences(result: PartResult) -> list[str]:
             "(docs/boards.md has the errors of whole networks)."
         )
     for row in result.rows:
-        if abs(row.rest) > MOST_REST[result.fields["how"]]:
-            lines.append(f"{row.key[0]} on {row.key[1]}: its parts leave {100 * row.rest:+.1f} % of the network unexplained; measure again.")
+        if not row.adds_up(result.fields["how"]):
+            rest = f"{100 * row.rest:+.1f} %"
+            lines.append(f"{row.key[0]} on {row.key[1]}: its parts leave {rest} of the network unexplained: do not trust them that far.")
     return lines
 
 

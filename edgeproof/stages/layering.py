@@ -58,7 +58,7 @@ def _split_on(
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgeproof-")))
         progress = stack.enter_context(console.progress(f"Layers on {target.name}"))
-        networks = [_network(artifact, target, layers, folder) for artifact in artifacts]
+        networks = [cut_for(artifact, target, layers, folder) for artifact in artifacts]
         timed = partial(split_all, networks, images, target, runtimes=runtimes, threads=threads, seconds=seconds, progress=progress)
         if isinstance(target, SimulatedTarget):
             splits = timed()
@@ -98,7 +98,7 @@ def _known_layers(workspace: Workspace) -> list[str]:
     return list(dict.fromkeys(name.partition("/")[2] for name in workspace.read_arrays("layers.npz")))
 
 
-def _network(artifact: Artifact, target: Target, layers: Sequence[str], folder: Path) -> Network:
+def cut_for(artifact: Artifact, target: Target, layers: Sequence[str], folder: Path) -> Network:
     """The artifact with its prefixes, for this target, written below `folder`."""
     own = folder / artifact.path.stem
     own.mkdir()
