@@ -65,6 +65,10 @@ class Counted:
         ran, empty = self.windows[scope], self.windows[EMPTY]
         return {block: (ran.get(block, 0) - empty.get(block, 0)) / self.runs for block in {**ran, **empty}}
 
+    def count(self, scope: str) -> float:
+        """Instructions of one inference."""
+        return instructions(self.per_inference(scope))
+
 
 def instructions(blocks: Blocks) -> float:
     """How many instructions executions of blocks are."""

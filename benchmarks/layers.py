@@ -7,7 +7,7 @@ layer's name in theirs ("compact/quant_conv2d/Relu;compact/quant_conv2d/BiasAdd"
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,14 +105,18 @@ def _match(reference: Mapping[str, np.ndarray], tensors: Sequence[Tensor], ends_
     return matched
 
 
-def _layer_of(name: str, layers: Mapping[str, object]) -> str | None:
-    """The Keras layer in a tensor's name. Names of fused operators are joined by semicolons, the last operator's first."""
+def _layer_of(name: str, layers: Container[str]) -> str | None:
+    """The Keras layer of a tensor: of fused ones the last."""
+    return next(layers_in(name, layers), None)
+
+
+def layers_in(name: str, layers: Container[str]) -> Iterator[str]:
+    """The Keras layers in a tensor's name. Names of fused operators are joined by semicolons, the last operator's first."""
     for path in name.split(";"):
         for segment in re.split(r"[/:]", path):
             for layer in (segment, segment.removeprefix("quant_")):
                 if layer in layers and layer != INPUT:
-                    return layer
-    return None
+                    yield layer
 
 
 def _size(values: np.ndarray) -> int:

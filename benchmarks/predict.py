@@ -70,15 +70,15 @@ class Prediction:
         return f"{digits(self.low)} to {digits(self.high)}"
 
 
-def predict_times(board: str, counted: Sequence[Counted], analyser: Analyser) -> list[dict[str, Prediction]]:
+def predict_times(board: str, counted: Sequence[Counted], analyser: Analyser, scopes: Sequence[str] = SCOPES) -> list[dict[str, Prediction]]:
     """For each that was counted on the simulated board, the prediction of each scope; none for one that could not be counted.
 
     Raises RuntimeMissingError without LLVM.
     """
     times = board_times(board)
-    ran = [(one, scope) for one in counted if not one.reason for scope in SCOPES]
+    ran = [(one, scope) for one in counted if not one.reason for scope in scopes]
     events = iter(count_events([(one.per_inference(scope), _traffic(one, scope)) for one, scope in ran], LLVM_CORES[BOARDS[board].core], analyser))
-    return [{scope: _prediction(times, next(events)) for scope in SCOPES} if not one.reason else {} for one in counted]
+    return [{scope: _prediction(times, next(events)) for scope in scopes} if not one.reason else {} for one in counted]
 
 
 def count_events(

@@ -64,6 +64,23 @@ def count_windows(classifier: Classifier, images: np.ndarray, first: int, runs: 
     return numbers
 
 
+def count_invokes(invoke: Callable[[], None], number: int, runs: int, warm_up: int = WARM_UP_RUNS) -> None:
+    """A window of runs of the interpreter alone, on the input it was given."""
+
+    def step(image: np.ndarray) -> None:
+        invoke()
+
+    nothing = [np.empty(0)]
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        _window(step, nothing * warm_up, 0, mark)
+        _window(step, nothing * runs, number, mark)
+    finally:
+        if collecting:
+            gc.enable()
+
+
 def _window(step: Step, images: list[np.ndarray], number: int, mark: Callable[[int], None]) -> None:
     mark(0)
     for image in images:

@@ -41,6 +41,7 @@ def open_model(
     kernels: str = "default",
     threads: int = 1,
     keep_tensors: bool = False,
+    part: bool = False,
     sha256: str | None = None,
 ) -> OpenModel:
     """Open a `.tflite` or `.onnx` from a path or from its bytes.
@@ -48,6 +49,7 @@ def open_model(
     runtime: a name in RUNTIMES, or "auto" for the first one that works here and reads this kind of file.
     kernels: "default", "builtin" (no delegate) or "reference" (slow and simple; TFLite only).
     keep_tensors: for `inner_tensors`; a `.tflite` then needs memory for all of them at once, an `.onnx` may have further outputs.
+    part: of a network: it may have several outputs, and is run as it is, without optimizing it.
     sha256: what the bytes must have, in hexadecimal; None to take them as they are.
     Raises InputError (no such file, not a model, other bytes, damaged metadata), RuntimeMissingError, UnsupportedModelError.
     """
@@ -66,7 +68,7 @@ def open_model(
         raise InputError(f"{chosen.name} has no {kernels!r} kernels. Known: {', '.join(chosen.kernels)}.")
     if threads < 1:
         raise InputError(f"Expected threads to be at least 1, got {threads}.")
-    return chosen.open(module, Opening(chosen, content, metadata, kernels, threads, keep_tensors))
+    return chosen.open(module, Opening(chosen, content, metadata, kernels, threads, keep_tensors, part))
 
 
 def read_model_file(path: Path) -> bytes:

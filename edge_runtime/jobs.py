@@ -29,7 +29,9 @@ from edge_runtime.counting import SCOPES, count_windows
 from edge_runtime.errors import EdgeproofError, InputError, UnsupportedModelError, unknown_name
 from edge_runtime.golden import GoldenVectors, self_test
 from edge_runtime.inspection import record_tensors
-from edge_runtime.interpreter import find_runtime, import_runtime, open_model
+from edge_runtime.interpreter import find_runtime, import_runtime, open_model, read_model_file
+from edge_runtime.onnx_model import write_optimized
+from edge_runtime.parts import count_parts, time_parts
 from edge_runtime.timing import TimedModel, clock_tick_ns, peak_memory_bytes
 from edge_runtime.turns import Turns
 
@@ -105,6 +107,28 @@ def count_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
     return {"models": found}
 
 
+def optimized_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
+    """{model, outputs}: the graph that ONNX Runtime makes of the model here, written as a model."""
+    runtime = find_runtime(job["runtime"])
+    write_optimized(import_runtime(runtime), read_model_file(Path(job["model"])), job["outputs"])
+    return {"runtime_version": runtime.version}
+
+
+def parts_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
+    """{model, models: [its prefixes], images.npy, and either runs or seconds}: windows or times of each; see `edge_runtime.parts`."""
+    whole = _open(job)
+    batch = np.ascontiguousarray(whole.metadata.preprocessing.as_batch(np.load(job["images"])))
+    options = {"runtime": job["runtime"], "threads": job.get("threads", 1), "part": True}
+    prefixes = [open_model(model, **options) for model in job["models"]]
+    if "runs" in job:
+        return {**describe(whole), **count_parts(whole, prefixes, batch, job["runs"])._asdict()}
+
+    def tell(share: float) -> None:
+        emit({"event": "progress", "done": int(1000 * share), "total": 1000})
+
+    return {**describe(whole), **time_parts(whole, prefixes, batch, job["seconds"], tell)._asdict()}
+
+
 def cold_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
     """{model, images.npy}: what a fresh process pays: importing the runtime, opening the model, first run, peak memory."""
     image = np.load(job["images"], mmap_mode="r")[:1]
@@ -167,6 +191,8 @@ JOBS: dict[str, Callable[[Job, Emit, Iterator[Job]], Message]] = {
     "predict": predict_job,
     "time": time_job,
     "count": count_job,
+    "optimized": optimized_job,
+    "parts": parts_job,
     "cold": cold_job,
     "selftest": selftest_job,
     "tensors": tensors_job,

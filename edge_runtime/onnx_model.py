@@ -18,9 +18,9 @@ class OnnxModel(OpenModel):
     def __init__(self, module: Any, opening: Opening) -> None:
         self._module, self._session = module, _session(module, opening)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if len(inputs) != 1 or (len(outputs) != 1 and not opening.keep_tensors):
+        if len(inputs) != 1 or (len(outputs) != 1 and not opening.keep_tensors and not opening.part):
             raise UnsupportedModelError(f"Expected one input and one output, got {len(inputs)} and {len(outputs)}: not a classifier.")
-        super().__init__(opening, "CPUExecutionProvider", _spec(inputs[0]), _spec(outputs[0]))
+        super().__init__(opening, "CPUExecutionProvider", _spec(inputs[0]), _spec(inputs[0] if opening.part else outputs[0]))
         self._open_batch = not isinstance(inputs[0].shape[0], int) if inputs[0].shape else False
         self._input_name, self._output_names = inputs[0].name, [output.name for output in outputs]
         self._feed: dict[str, np.ndarray] = {}
@@ -60,11 +60,24 @@ class OnnxModel(OpenModel):
         return [InnerTensor(name, values, None) for name, values in zip(self._output_names, self._results, strict=True)]
 
 
+def write_optimized(module: Any, content: bytes, path: str) -> None:
+    """Write the graph that is run when this model is opened: fused, and laid out for this machine's processor. `module` is onnxruntime."""
+    options = module.SessionOptions()
+    options.optimized_model_filepath = path
+    options.log_severity_level = _SILENT  # it warns that the file is for this machine, which is what is wanted
+    try:
+        module.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no public base class
+        raise UnsupportedModelError(f"onnxruntime cannot run this model: {operator_line(error)}.") from None
+
+
 def _session(module: Any, opening: Opening) -> Any:
     options = module.SessionOptions()
     options.intra_op_num_threads = opening.threads  # by default it takes every core and spins
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    if opening.part:  # of a graph that was optimized as a whole
+        options.graph_optimization_level = module.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         return module.InferenceSession(opening.content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no public base class

@@ -39,6 +39,7 @@ class Opening(NamedTuple):
     kernels: str
     threads: int
     keep_tensors: bool
+    part: bool = False  # of a network: it may give out several tensors, and is run as it is
 
 
 class OpenModel:

@@ -162,6 +162,11 @@ def _shapes(optimized: Any) -> dict[str, tuple[int, ...]]:
     return {end.name: tuple(end.shape) for end in ends if all(isinstance(size, int) for size in end.shape)}
 
 
+def operators_of(optimized: Any) -> tuple[Operator, ...]:
+    """The operators of a graph that is run as it is; multiply-accumulates None where there are any."""
+    return _operators(optimized, {})
+
+
 def _operators(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Operator, ...]:
     constants = {tensor.name: _constant(tensor) for tensor in model.graph.initializer}
     known = {**shapes, **{name: constant.shape for name, constant in constants.items()}}

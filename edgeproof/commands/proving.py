@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -129,6 +130,7 @@ def bench(
         float | None, typer.Option("--max-ms", metavar="MS", help="Simulated boards: fail when a prediction is longer, its whole interval.")
     ] = None,
     record: Annotated[bool, typer.Option("--record", help="Also append to the workspace's history, with the commit. Not what is INVALID.")] = False,
+    layers: Annotated[bool, typer.Option("--layers", help="Instead, what each operator costs, by Keras layer.")] = False,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> int:
@@ -145,6 +147,10 @@ def bench(
     from edgeproof.stages.counting import check_predictable
     from edgeproof.stages.peering import bench_with_peers
 
+    if layers:
+        sums = {"max-slowdown": max_slowdown is not None, "max-ms": max_ms is not None}
+        refuse_with("--layers", True, compare=compare, rate=rate is not None, peers=peers, record=record, **sums)
+        return _bench_layers(workspace, on, runtime or (), threads, seconds, as_json, verbose)
     refuse_without("--compare", compare is not None, **{"max-slowdown": max_slowdown is not None})
     counts = read_threads(threads)
     check_measuring(seconds, counts, rate)
@@ -163,6 +169,18 @@ def bench(
     if any(result.rows for result in results):
         console.show(f"Next: edgeproof dashboard{place.option}")
     return code
+
+
+def _bench_layers(workspace: Path, on: list[str], runtimes: Sequence[str], threads: str, seconds: float, as_json: bool, verbose: bool) -> int:
+    from edgeproof.stages.benching import check_measuring, read_threads
+    from edgeproof.stages.layering import layer_costs, show_layers
+
+    counts = read_threads(threads)
+    check_measuring(seconds, counts, None)
+    if len(counts) > 1:
+        raise typer.BadParameter("--layers takes one number of threads")
+    place, console = open_workspace(workspace, as_json, verbose)
+    return show_layers(layer_costs(place, console, targets=on, runtimes=runtimes, threads=counts[0], seconds=seconds), console)
 
 
 def dashboard(
