@@ -42,6 +42,8 @@ class Timing:
     scope: str
     measured_ms: float  # the median
     predicted_ms: float
+    predicted_low_ms: float
+    predicted_high_ms: float
 
     @property
     def ratio(self) -> float:

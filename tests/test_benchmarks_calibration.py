@@ -25,7 +25,7 @@ WHERE = {"host": "ssh://pi", "utc": "20261122T101112Z"}
 def _timings(*ratios: Sequence[float]) -> list[Timing]:
     """One artifact a sequence, one of its runtimes a ratio."""
     return [
-        Timing(f"{name}.tflite", "tflite-int8", str(name), f"runtime {index}", "1", "invoke", 2.0 * ratio, 2.0)
+        Timing(f"{name}.tflite", "tflite-int8", str(name), f"runtime {index}", "1", "invoke", 2.0 * ratio, 2.0, 1.6, 2.5)
         for name, some in enumerate(ratios)
         for index, ratio in enumerate(some)
     ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from benchmarks.boards import BOARDS, board_called
 from benchmarks.calibration import Calibration, Timing, check_enough, find_scale, to_fields
@@ -11,7 +12,7 @@ from benchmarks.counts import CountResult
 from benchmarks.instructions import SCOPES
 from benchmarks.matrix import able_runtimes
 from benchmarks.mca import Analyser
-from benchmarks.predict import board_times
+from benchmarks.predict import Prediction, board_times
 from benchmarks.results import LatencyResult
 from benchmarks.targets.address import Address
 from benchmarks.targets.probing import ask_model
@@ -85,9 +86,14 @@ def pair(measured: LatencyResult, predicted: CountResult, artifacts: set[str]) -
         for scope in SCOPES:
             median, prediction = timed.percentile_us(_TIMED_PERCENTILE, scope), row.predicted(scope)
             if median is not None and prediction is not None:
-                identity = {name: str(facts[name]) for name in ("artifact", "format", "sha256", "runtime", "runtime_version")}
-                timings.append(Timing(**identity, scope=scope, measured_ms=round(median / 1000, 6), predicted_ms=round(prediction.milliseconds, 6)))
+                timings.append(_timing(facts, scope, median, prediction))
     return timings
+
+
+def _timing(facts: Mapping[str, Any], scope: str, median_us: float, predicted: Prediction) -> Timing:
+    identity = {name: facts[name] for name in ("artifact", "format", "sha256", "runtime", "runtime_version")}
+    measured, *times = (round(time, 6) for time in (median_us / 1000, predicted.milliseconds, predicted.low, predicted.high))
+    return Timing(**identity, scope=scope, measured_ms=measured, predicted_ms=times[0], predicted_low_ms=times[1], predicted_high_ms=times[2])
 
 
 def _facts(measured: LatencyResult) -> dict[str, object]:
