@@ -56,3 +56,12 @@ BOARDS: dict[str, Board] = {
         Board("pi5", "Raspberry Pi 5 Model B Rev 1.0", "cortex-a76", 2400, 0xD0B, 4, 1, _ARMV8_2),
     )
 }
+
+
+def board_called(model: str) -> Board | None:
+    """The board that calls itself so, whatever its revision; None for one that is not among these."""
+    return next((board for board in BOARDS.values() if _kind(board.title) == _kind(model)), None)
+
+
+def _kind(model: str) -> str:
+    return model.partition(" Rev ")[0].strip()

@@ -25,17 +25,15 @@ class Cache:
 
 @dataclass(frozen=True)
 class Caches:
-    """What one core sees of a board's caches. Lines have 64 bytes in all of them."""
+    """What one core sees of a board's caches, without a third one where there is one. Lines have 64 bytes in all of them."""
 
     l1i: Cache
     l1d: Cache
     l2: Cache
-    l3: Cache | None = None
 
     def options(self) -> str:
         """Arguments of the plugin."""
-        levels = {"l1i": self.l1i, "l1d": self.l1d, "l2": self.l2, "l3": self.l3}
-        return ",".join(f"{name}={cache}" for name, cache in levels.items() if cache)
+        return f"l1i={self.l1i},l1d={self.l1d},l2={self.l2}"
 
 
 _A53 = Caches(l1i=Cache(32), l1d=Cache(32), l2=Cache(512))
@@ -44,7 +42,7 @@ CACHES: Mapping[str, Caches] = {
     "pi3": _A53,
     "zero2": _A53,
     "pi4": Caches(l1i=Cache(48), l1d=Cache(32), l2=Cache(1024)),
-    "pi5": Caches(l1i=Cache(64), l1d=Cache(64), l2=Cache(512), l3=Cache(2048)),
+    "pi5": Caches(l1i=Cache(64), l1d=Cache(64), l2=Cache(512)),
 }
 
 Traffic = Mapping[str, int]  # how often, by the names in caches.c

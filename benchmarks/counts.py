@@ -3,7 +3,8 @@
 schema 1   {schema, kind: "instructions", target, utc, board, core, emulator, llvm, python, threads, runs, rows: [{artifact, format, sha256, bytes,
            runtime, runtime_version, kernels, threads, delegate, reason, instructions: {empty, invoke, predict}}]}
            `instructions` are those executed in a window of `runs` inferences, and in one of none. With LLVM, a row holds predicted: {invoke,
-           predict}, each {instructions, cycles, milliseconds, low, high} of one inference: predicted, not measured (docs/boards.md).
+           predict}, each {instructions, cycles, milliseconds, low, high} of one inference: predicted, not measured (docs/boards.md);
+           predicted_with: {scale, measured, source} says of the board's scale 1 and "" (the published one), or what and where it was measured.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.instructions import EMPTY, SCOPES, Counted
-from benchmarks.predict import Prediction
+from benchmarks.predict import BoardTimes, Prediction
 from benchmarks.reading import DAMAGE, check_fields, count, each, number, or_null, some_fields, text, utc
 from benchmarks.targets.simulated import SimulatedTarget
 from edge_runtime.counting import RUNS
@@ -83,16 +84,27 @@ class CountResult:
         return [CountRow(row, self.fields["core"], self.fields["runs"]) for row in self.fields["rows"] if not row["reason"]]
 
     @property
+    def scale(self) -> str:
+        """Where the scale of its predictions was measured; nothing where it is the published one."""
+        return str(self.fields.get("predicted_with", {}).get("measured", ""))
+
+    @property
     def failed(self) -> dict[tuple[str, str], str]:
         """Why rows could not be counted, by artifact and runtime."""
         return {(row["artifact"], row["runtime"]): row["reason"] for row in self.fields["rows"] if row["reason"]}
 
 
 def to_result(
-    counted: Sequence[Counted], target: SimulatedTarget, predicted: Sequence[Mapping[str, Prediction]] = (), llvm: str = ""
+    counted: Sequence[Counted],
+    target: SimulatedTarget,
+    predicted: Sequence[Mapping[str, Prediction]] = (),
+    llvm: str = "",
+    times: BoardTimes | None = None,
 ) -> dict[str, Any]:
-    """What `latency/<target>-<utc>.json` holds. `predicted`: what `predict_times` says of `counted`, with that version of LLVM, if there is any."""
+    """What `latency/<target>-<utc>.json` holds. `predicted`: what `predict_times` says of `counted`, with that version of LLVM and these times,
+    if there is any."""
     predictions = predicted or [{}] * len(counted)
+    constants = {"predicted_with": {"scale": times.scale, "measured": times.measured, "source": times.source}} if predicted and times else {}
     return {
         "schema": SCHEMA,
         "kind": KIND,
@@ -105,6 +117,7 @@ def to_result(
         "python": ".".join(map(str, target.board.machine.python)),
         "threads": 1,
         "runs": RUNS,
+        **constants,
         "rows": [_row(one, times) for one, times in zip(counted, predictions, strict=True)],
     }
 

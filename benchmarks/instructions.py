@@ -1,6 +1,6 @@
 """Instructions per inference on a simulated board, and the basic blocks they are made of.
 
-One process a runtime runs every artifact, under a plugin that writes down which blocks ran between two marks (targets/blocks.c,
+One process a runtime runs every artifact, runtimes at once, under a plugin that writes down which blocks ran between two marks (targets/blocks.c,
 edge_runtime/counting.py). A window holds so many inferences; the window that holds none is taken off. Nothing is sampled and nothing is
 timed: the same files give the same counts, however busy the machine is.
 """
@@ -8,9 +8,11 @@ timed: the same files give the same counts, however busy the machine is.
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,22 +82,27 @@ def count_instructions(
 ) -> list[Counted]:
     """Count all artifacts × runtimes on uint8 images [n, H, W, C]. One that cannot run keeps its reason."""
     counted = [Counted(artifact, runtime) for artifact in artifacts for runtime in able_runtimes(artifact, runtimes)]
-    done = 0
-    with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
+    groups = [[one for one in counted if one.runtime == runtime] for runtime in dict.fromkeys(one.runtime for one in counted)]
+    done = [0] * len(groups)
+    with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder, ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         images_file = Path(folder) / "images.npy"
         np.save(images_file, images[:COUNTED_IMAGES])
-        for runtime in dict.fromkeys(one.runtime for one in counted):
-            group = [one for one in counted if one.runtime == runtime]
 
-            def tell(index: int, total: int, before: int = done, runtime: str = runtime) -> None:
-                progress(before + index, len(counted), runtime)
+        def count_group(index: int) -> None:
+            runtime = groups[index][0].runtime
 
-            _count_together(group, images_file, Path(folder), target, tell)
-            done += len(group)
+            def tell(ready: int, total: int) -> None:
+                done[index] = ready
+                progress(sum(done), len(counted), runtime)
+
+            _count_together(groups[index], images_file, Path(folder), target, tell)
+            tell(len(groups[index]), len(groups[index]))
+
+        list(pool.map(count_group, range(len(groups))))
     return counted
 
 
-def _count_together(group: Sequence[Counted], images_file: Path, folder: Path, target: SimulatedTarget, tell: Any) -> None:
+def _count_together(group: Sequence[Counted], images_file: Path, folder: Path, target: SimulatedTarget, tell: Callable[[int, int], None]) -> None:
     artifacts = [one.artifact for one in group]
     blocks_file, traffic_file = (folder / f"{group[0].runtime}.{kind}" for kind in ("blocks", "traffic"))
     models = {"models": [str(artifact.path) for artifact in artifacts], "assume": [artifact.assume for artifact in artifacts]}

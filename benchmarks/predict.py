@@ -1,10 +1,10 @@
 """Time per inference on a board, predicted from what ran on the simulated one.
 
-    milliseconds = sum of weight × events / clock          events: cycles by LLVM's model of the core, lines moved by the caches
+    milliseconds = scale × sum of weight × events / clock          events: cycles by LLVM's model of the core, lines moved by the caches
 
 The weights and the error are of the board: `python -m evidence.boards` finds them by running networks whose times on that board were
 published, and writes them to board_times.json. A prediction is always given with its interval: what the errors of those networks, each
-predicted without itself, leave open.
+predicted without itself, leave open. The scale is 1, unless the owner of a board measured that very board (benchmarks/calibration.py).
 """
 
 from __future__ import annotations
@@ -47,9 +47,11 @@ class BoardTimes:
     low: float  # the interval, as factors of the prediction
     high: float
     source: str
+    scale: float = 1.0
+    measured: str = ""  # where and when the scale was measured; nothing for the published one
 
     def milliseconds(self, events: Mapping[str, float]) -> float:
-        return sum(weight * events[name] for name, weight in self.weights.items()) / (self.clock_mhz * 1e3)
+        return self.scale * sum(weight * events[name] for name, weight in self.weights.items()) / (self.clock_mhz * 1e3)
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,14 @@ class Prediction:
         return f"{digits(self.low)} to {digits(self.high)}"
 
 
-def predict_times(board: str, counted: Sequence[Counted], analyser: Analyser, scopes: Sequence[str] = SCOPES) -> list[dict[str, Prediction]]:
+def predict_times(
+    board: str, counted: Sequence[Counted], analyser: Analyser, times: BoardTimes | None = None, *, scopes: Sequence[str] = SCOPES
+) -> list[dict[str, Prediction]]:
     """For each that was counted on the simulated board, the prediction of each scope; none for one that could not be counted.
 
-    Raises RuntimeMissingError without LLVM.
+    times: the board's, where they are not the published ones. Raises RuntimeMissingError without LLVM.
     """
-    times = board_times(board)
+    times = times or board_times(board)
     ran = [(one, scope) for one in counted if not one.reason for scope in scopes]
     events = iter(count_events([(one.per_inference(scope), _traffic(one, scope)) for one, scope in ran], LLVM_CORES[BOARDS[board].core], analyser))
     return [{scope: _prediction(times, next(events)) for scope in scopes} if not one.reason else {} for one in counted]
@@ -134,7 +138,7 @@ def _constants() -> dict[str, Any]:
 
 
 def board_times(board: str) -> BoardTimes:
-    """The constants of a board (a name of `benchmarks.boards.BOARDS`)."""
+    """The published constants of a board (a name of `benchmarks.boards.BOARDS`)."""
     fields = _constants()
     own = fields["boards"][board]
     return BoardTimes(board, own["clock_mhz"], own["weights"], own["low"], own["high"], fields["source"])

@@ -15,7 +15,7 @@ import typer
 from edge_runtime.errors import EdgeproofError
 from edgeproof import __version__
 from edgeproof.__main__ import missing_package
-from edgeproof.commands import bundling, checking, making, proving, using
+from edgeproof.commands import bundling, calibrating, checking, making, proving, using
 
 app = typer.Typer(
     name="edgeproof",
@@ -69,7 +69,7 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Show the v
 
 COMMANDS = (
     making.run, making.train, making.qat, making.export, checking.check, proving.parity, proving.bench, proving.dashboard,
-    bundling.bundle, using.predict, using.doctor,
+    bundling.bundle, calibrating.calibrate_board, using.predict, using.doctor,
 )  # fmt: skip
 
 for command in COMMANDS:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.boards import BOARDS
+from benchmarks.calibration import ENOUGH
 from benchmarks.predict import LLVM_CORES
 from evidence.weights import COVERAGE, Fit, Row
 
@@ -21,6 +22,21 @@ float networks give, as a stand-in for another library's kernels."""
 _INTERVAL = f"""A prediction's interval goes from prediction / factor to prediction × factor. The factor comes from the larger of each network's two
 errors: it leaves at least {COVERAGE:.0%} of networks like these inside (conformal prediction), and is never less than all boards' errors
 together give."""
+_OWN = f"""## A board of your own
+
+`edgeproof calibrate-board ssh://HOST` times the workspace's artifacts on a real board and predicts the same files on the simulated one. Measured /
+predicted, the geometric mean over artifacts (medians of `invoke` and `predict`, one thread, default kernels, on every TFLite runtime that both
+have), is that board's scale; it takes the place of the published one, 1, wherever times of that board are predicted, and says so beside them. The
+board must call itself one of these (its revision does not matter) or be named with `--board`; times that are INVALID (heat, supply, a clock that
+moves, a virtual machine) are refused.
+
+The scale stands in `~/.config/edgeproof/boards.json` (`$XDG_CONFIG_HOME`), or in the file that `EDGEPROOF_BOARDS` names, which can be committed for
+a CI: with date, host, versions, every artifact's sha256 and what each would be off by if the others alone had given the scale. It is refused
+after the published weights have changed: measure again. `edgeproof calibrate-board --forget BOARD` drops it.
+
+The interval is then Student's for one more artifact like those that were timed, {COVERAGE:.0%} as above: artifacts count, not their runtimes or
+scopes, which go wrong together. Fewer than {ENOUGH} artifacts never make it narrower than the published one: formats of one network are alike,
+networks are not."""
 _STEPS = """## What each step brings
 
 Mean (worst) leave-one-out error. The step in bold is the one used. It was chosen on these same networks; the last line is what that hides."""
@@ -43,9 +59,10 @@ def page(
         _ERRORS,
         _errors(chosen, constants["boards"]),
         _INTERVAL,
+        _OWN,
         _STEPS,
         _steps(ablation, kept, nested),
-        *(_board(board, rows, fit) for board, (rows, fit) in chosen.items()),
+        *(_board(board, rows, fit, constants["boards"][board]["high"]) for board, (rows, fit) in chosen.items()),
     ]
     if reasons:
         parts.append("## Left out\n\n" + "\n".join(f"- {network}: {reason}" for network, reason in reasons.items()))
@@ -84,12 +101,14 @@ def _steps(ablation: Mapping[str, Mapping[str, Fit]], kept: str, nested: Mapping
     return _table(("", *boards), lines)
 
 
-def _board(board: str, rows: Sequence[Row], fit: Fit) -> str:
+def _board(board: str, rows: Sequence[Row], fit: Fit, factor: float) -> str:
     lines = []
     for row, ratio in sorted(zip(rows, fit.ratios, strict=True), key=lambda pair: pair[0].published):
         million = [f"{row.events[name] / 1e6:.2f}" for name in ("instructions", "cycles", "l1d", "moved")]
-        lines.append([row.network, *million, f"{row.published:.2f}", f"{row.published * ratio:.2f}", f"{ratio - 1:+.1%}"])
-    head = ("network", "M instructions", "M cycles", "M l1d", "M moved", "published ms", "predicted ms, by the others", "error")
+        predicted = row.published * ratio
+        times = [f"{row.published:.2f}", f"{predicted:.2f}", f"{predicted / factor:.2f} to {predicted * factor:.2f}"]
+        lines.append([row.network, *million, *times, f"{ratio - 1:+.1%}"])
+    head = ("network", "M instructions", "M cycles", "M l1d", "M moved", "published ms", "predicted ms, by the others", "interval", "error")
     return f"## {BOARDS[board].title}\n\n![Predicted against published times](figures/board-{board}.svg)\n\n{_table(head, lines)}"
 
 

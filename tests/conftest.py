@@ -15,6 +15,7 @@ import pytest
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["EDGEPROOF_BOARDS"] = str(Path(__file__).with_name("no_boards.json"))  # not those that the user measured
 
 from edgeproof.console import Console
 from tests.boards import board, boards, supply_here  # noqa: F401 - fixtures for all

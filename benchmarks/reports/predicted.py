@@ -18,7 +18,8 @@ def predicted_table(result: CountResult) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    title = Text(f"Predicted time per inference on {result.fields['board']}, 1 thread: not measured; docs/boards.md has the errors")
+    source = result.scale or "docs/boards.md has the errors"
+    title = Text(f"Predicted time per inference on {result.fields['board']}, 1 thread: not measured; {source}")
     columns = [f"{scope}: {what}" for scope in SCOPES for what in ("predicted ms", "interval")]
     table = Table("artifact", "runtime", "cycles", *columns, box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
     for column in table.columns[2:]:

@@ -1,11 +1,12 @@
 /* A plugin of QEMU's code generator (TCG): what an aarch64 program asks of a core's caches between two marks.
  *
  *     gcc -O2 -shared -fPIC -o caches.so caches.c
- *     qemu-aarch64 -plugin caches.so,out=FILE,l1i=BYTES:WAYS,l1d=BYTES:WAYS,l2=BYTES:WAYS[,l3=BYTES:WAYS] PROGRAM
+ *     qemu-aarch64 -plugin caches.so,out=FILE,l1i=BYTES:WAYS,l1d=BYTES:WAYS,l2=BYTES:WAYS PROGRAM
  *
  * Marks are those of blocks.c. From the first mark on, every load, store and fetched block goes through caches of lines of 64 bytes, least
- * recently used, written back, filled on stores, too. FILE: one line a named window: its number, then name=count, all since the mark before.
- * A miss is "streamed" when the line before it, or the one before that, was one of the last 16 misses: what a prefetcher sees coming.
+ * recently used, written back, filled on stores, too. FILE: one line a named window: its number, then name=count, all since the mark before:
+ * data lines that the first cache misses (l1d) and that the second one does (l2), and lines that are written back to behind it (l2_written).
+ * Fetched code takes its place in the caches, but is not counted.
  *
  * Debian ships no plugin header: what is used of QEMU's plugin interface (version 1, as of QEMU 7.2) is declared here.
  */
@@ -22,7 +23,6 @@
 #define MARK 0x65646765000000ULL      /* "edge", then three bytes of id */
 #define LINE 6                        /* bits of an address within a line */
 #define NONE UINT64_MAX
-#define STREAMS 16
 #define LOAD_AND_STORE 3
 
 typedef uint64_t qemu_plugin_id_t;
@@ -56,17 +56,10 @@ typedef struct {
     way *lines; /* of each set, the most recent first */
 } cache;
 
-typedef struct {
-    uint64_t lines[STREAMS];
-    unsigned oldest;
-} streams;
-
-enum { LOADS, STORES, L1I, L1D, L1D_STREAMED, L2, L2_STORES, L2_STREAMED, L2_CODE, L2_WRITTEN, L3, L3_STREAMED, L3_WRITTEN, COUNTS };
-static const char *const names[COUNTS] = {"loads", "stores", "l1i", "l1d", "l1d_streamed", "l2", "l2_stores", "l2_streamed", "l2_code", "l2_written",
-                                          "l3", "l3_streamed", "l3_written"};
+enum { L1D, L2, L2_WRITTEN, COUNTS };
+static const char *const names[COUNTS] = {"l1d", "l2", "l2_written"};
 static uint64_t counts[COUNTS];
-static cache l1i, l1d, l2, l3;
-static streams above1, above2, above3;
+static cache l1i, l1d, l2;
 static bool active;
 static FILE *out;
 
@@ -107,57 +100,27 @@ static bool hit(cache *c, uint64_t line, bool store, uint64_t *written)
     return there;
 }
 
-static bool streamed(streams *s, uint64_t line)
-{
-    for (int i = 0; i < STREAMS; i++)
-        if (line - s->lines[i] - 1 < 2) {
-            s->lines[i] = line;
-            return true;
-        }
-    s->lines[s->oldest++ % STREAMS] = line;
-    return false;
-}
-
-static void third(uint64_t line, bool store)
-{
-    uint64_t written;
-    if (!l3.sets || hit(&l3, line, store, &written))
-        return;
-    counts[L3]++, counts[L3_STREAMED] += streamed(&above3, line), counts[L3_WRITTEN] += written != NONE;
-}
-
 static void written_to_second(uint64_t line)
 {
     uint64_t written;
-    if (!hit(&l2, line, true, &written) && written != NONE)
-        counts[L2_WRITTEN]++, third(written, true);
+    hit(&l2, line, true, &written);
+    counts[L2_WRITTEN] += written != NONE;
 }
 
-static void second(uint64_t line, bool code, bool store)
+static void second(uint64_t line, bool code)
 {
     uint64_t written;
-    if (hit(&l2, line, false, &written))
-        return;
-    if (code)
-        counts[L2_CODE]++;
-    else
-        counts[L2]++, counts[L2_STORES] += store, counts[L2_STREAMED] += streamed(&above2, line);
-    third(line, false);
-    if (written != NONE)
-        counts[L2_WRITTEN]++, third(written, true);
+    counts[L2] += !hit(&l2, line, false, &written) && !code;
+    counts[L2_WRITTEN] += written != NONE;
 }
 
 static void accessed(unsigned int vcpu, uint32_t access, uint64_t address, void *unused)
 {
     uint64_t line = address >> LINE, written;
-    bool store = qemu_plugin_mem_is_store(access);
-    if (!active)
+    if (!active || hit(&l1d, line, qemu_plugin_mem_is_store(access), &written))
         return;
-    counts[store ? STORES : LOADS]++;
-    if (hit(&l1d, line, store, &written))
-        return;
-    counts[L1D]++, counts[L1D_STREAMED] += streamed(&above1, line);
-    second(line, false, store);
+    counts[L1D]++;
+    second(line, false);
     if (written != NONE)
         written_to_second(written);
 }
@@ -174,7 +137,7 @@ static void executed(unsigned int vcpu, void *block)
         return;
     for (uint64_t line = f->first; line <= f->last; line++)
         if (!hit(&l1i, line, false, &written))
-            counts[L1I]++, second(line, true, false);
+            second(line, true);
 }
 
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
@@ -214,7 +177,7 @@ static void ended(qemu_plugin_id_t id, void *unused)
 
 EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv)
 {
-    const struct { const char *name; cache *cache; } caches[] = {{"l1i", &l1i}, {"l1d", &l1d}, {"l2", &l2}, {"l3", &l3}};
+    const struct { const char *name; cache *cache; } caches[] = {{"l1i", &l1i}, {"l1d", &l1d}, {"l2", &l2}};
     char name[8];
     uint64_t bytes;
     unsigned ways;
@@ -222,7 +185,7 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int
         if (!strncmp(argv[i], "out=", 4) && !(out = fopen(argv[i] + 4, "w")))
             fail(argv[i] + 4);
         if (sscanf(argv[i], "%7[^=]=%" SCNu64 ":%u", name, &bytes, &ways) == 3)
-            for (int c = 0; c < 4; c++)
+            for (int c = 0; c < 3; c++)
                 if (!strcmp(name, caches[c].name))
                     make(caches[c].cache, bytes, ways);
     }

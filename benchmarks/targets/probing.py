@@ -9,10 +9,26 @@ from benchmarks.targets.address import Address
 from benchmarks.targets.openssh import OpenSsh, chatty
 from edge_runtime.machine import Machine
 
+_TELL_MODEL = """
+import json
+print(json.dumps({"model": this_processor().board or ""}))
+"""
+
 
 def probe(address: str) -> Machine:
     """The machine behind `ssh://[user@]host[:port]`. InputError for what is no address, TargetError when none answers or it has no Python."""
     return look(OpenSsh(Address.parse(address)))
+
+
+def ask_model(address: str) -> str:
+    """What the board there calls itself, as "Raspberry Pi 4 Model B Rev 1.5"; "" where it does not say. Raises as `probe` does."""
+    ssh = OpenSsh(Address.parse(address))
+    program = importlib.resources.files("edge_runtime").joinpath("processor.py").read_text() + _TELL_MODEL
+    said = ssh.run("python3 -", stdin=program.encode())
+    try:
+        return str(json.loads(said)["model"])
+    except (ValueError, KeyError, TypeError):
+        raise chatty(ssh.address, said) from None
 
 
 def look(ssh: OpenSsh) -> Machine:

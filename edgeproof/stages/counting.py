@@ -9,36 +9,41 @@ from benchmarks.instructions import Counted, count_instructions
 from benchmarks.limits import check_limit
 from benchmarks.matrix import able_runtimes
 from benchmarks.mca import Analyser
-from benchmarks.predict import Prediction, predict_times
+from benchmarks.predict import BoardTimes, Prediction, predict_times
 from benchmarks.targets.simulated import SIMULATED, SimulatedTarget
 from edge_runtime.errors import InputError, RuntimeMissingError
 from edgeproof.cache import cache_folder
 from edgeproof.console import Console
+from edgeproof.stages.board_scales import times_of
 from edgeproof.stages.judging import runnable_artifacts
 from edgeproof.stages.places import prepare_simulated
 from edgeproof.workspace import Workspace
 
 
-def count(workspace: Workspace, console: Console, target: SimulatedTarget, runtimes: Sequence[str]) -> CountResult:
-    """Count every artifact on every runtime of one board and write `latency/<target>-<utc>.json`."""
+def count(workspace: Workspace, console: Console, target: SimulatedTarget, runtimes: Sequence[str], times: BoardTimes | None = None) -> CountResult:
+    """Count every artifact on every runtime of one board and write `latency/<target>-<utc>.json`.
+
+    times: what to predict with; else the board's own scale, if its owner measured one, or the published one.
+    """
     target.require(counting=True)
+    times = times or times_of(target.board.name)
     artifacts = runnable_artifacts(workspace, runtimes)
     images = workspace.read_arrays("validation.npz")["images"]
     prepare_simulated(target, [runtime for artifact in artifacts for runtime in able_runtimes(artifact, runtimes)], console)
     with console.progress(f"Instructions on {target.name}") as progress:
         counted = count_instructions(artifacts, images, target, runtimes=runtimes, progress=progress)
-    result = CountResult(to_result(counted, target, *_predicted(counted, target, console)))
+    result = CountResult(to_result(counted, target, *_predicted(counted, target, times, console), times))
     workspace.write_json(f"latency/{target.name}-{result.fields['utc']}.json", dict(result.fields))
     for (artifact, runtime), reason in result.failed.items():
         console.say(f"{artifact} on {runtime} was not counted: {reason}")
     return result
 
 
-def _predicted(counted: Sequence[Counted], target: SimulatedTarget, console: Console) -> tuple[list[dict[str, Prediction]], str]:
+def _predicted(counted: Sequence[Counted], target: SimulatedTarget, times: BoardTimes, console: Console) -> tuple[list[dict[str, Prediction]], str]:
     """Predicted times, and LLVM's version; nothing without LLVM, with a word on what to install: the counts remain."""
     analyser = Analyser(cache_folder())
     try:
-        return predict_times(target.board.name, counted, analyser), analyser.version
+        return predict_times(target.board.name, counted, analyser, times), analyser.version
     except RuntimeMissingError as error:
         console.say(str(error))
         return [], ""

@@ -22,6 +22,7 @@ from benchmarks.validity import Watch
 from edge_runtime.errors import EdgeproofError, InputError, RuntimeMissingError
 from edgeproof.cache import cache_folder
 from edgeproof.console import Console
+from edgeproof.stages.board_scales import times_of
 from edgeproof.stages.judging import runnable_artifacts
 from edgeproof.stages.places import open_targets, prepare_simulated, visiting
 from edgeproof.workspace import Workspace
@@ -128,9 +129,10 @@ def _predicted(
 ) -> tuple[list[dict[str, Prediction]], list[list[dict[str, Prediction]]], str]:
     """Predicted times of the wholes and of each one's prefixes, and LLVM's version; nothing without LLVM, with a word on what to install."""
     analyser, board = Analyser(cache_folder()), target.board.name
+    times = times_of(board)
     try:
-        wholes = iter(predict_times(board, [split.whole for split in splits if split.whole], analyser))
-        prefixes = iter(predict_times(board, [prefix for split in splits for prefix in split.prefixes], analyser, PREFIX_SCOPES))
+        wholes = iter(predict_times(board, [split.whole for split in splits if split.whole], analyser, times))
+        prefixes = iter(predict_times(board, [prefix for split in splits for prefix in split.prefixes], analyser, times, scopes=PREFIX_SCOPES))
         said = [next(wholes) if split.whole else {} for split in splits]
         return said, [[next(prefixes) for _ in split.prefixes] for split in splits], analyser.version
     except RuntimeMissingError as error:
