@@ -46,7 +46,7 @@ def summarize(parity: Mapping[str, Any], manifest: Mapping[str, Any], latencies:
         artifact = manifest["artifacts"].get(row["artifact"])
         if artifact is None or not _worth_a_line(row):
             continue
-        latency, timed = _newest(latencies, row)
+        latency, timed = newest_of(latencies, row)
         ratio = latency.ratio(timed, f"{artifact['format'].split('-')[0]}-float32") if latency and timed else None
         rows.append(
             SummaryRow(
@@ -78,8 +78,8 @@ def _worth_a_line(row: Mapping[str, Any]) -> bool:
     return bool(row["kernels"] == "default" or (row["gates"] and row["verdict"] != PASS))
 
 
-def _newest(latencies: Sequence[LatencyResult], row: Mapping[str, Any]) -> tuple[LatencyResult | None, LatencyRow | None]:
-    """The newest measurement of this file there; only the default kernels are timed."""
+def newest_of(latencies: Sequence[LatencyResult], row: Mapping[str, Any]) -> tuple[LatencyResult | None, LatencyRow | None]:
+    """The newest measurement, one thread, of the file that a row of `parity.json` judged there; only the default kernels are timed."""
     for latency in latencies:
         timed = latency.find(row["artifact"], row["runtime"]) if row["kernels"] == "default" and latency.target == row["target"] else None
         if timed is not None and timed.fields["sha256"] == row["sha256"]:
