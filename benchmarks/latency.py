@@ -37,7 +37,11 @@ class Contestant:
     cold: dict[str, Any] = field(default_factory=dict)
     invoke_ns: list[list[int]] = field(default_factory=list)  # one list a round
     predict_ns: list[list[int]] = field(default_factory=list)
+    pipeline_ns: list[list[int]] = field(default_factory=list)  # one list a round of its own; empty where nothing decodes pictures
     reason: str = ""  # why it could not run
+    threads: int = 1
+    rate_hz: float | None = None  # None: one run after the other
+    peer: str | None = None  # the name of another tool that made the file
 
     @property
     def samples(self) -> int:
@@ -68,7 +72,7 @@ def measure(
 
     golden: vectors that each must answer first; what answers otherwise there is not timed.
     """
-    contestants = [Contestant(artifact, runtime, 0) for artifact in artifacts for runtime in able_runtimes(artifact, runtimes)]
+    contestants = [Contestant(artifact, runtime, 0, threads=threads) for artifact in artifacts for runtime in able_runtimes(artifact, runtimes)]
     vectors = GoldenVectors.load(golden).outputs if golden else {}
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder, contextlib.ExitStack() as stack:
         images_file = Path(folder) / "images.npy"

@@ -1,10 +1,18 @@
 """Latency results on disk: versioned JSON with every raw sample; statistics are computed when it is read.
 
-schema 1   {schema, target, utc, host, threads, rows: [{artifact, format, sha256, bytes, runtime, runtime_version, kernels, threads,
-           delegate, import_ms, load_ms, first_ms, peak_memory_bytes, reason, blocks, invoke_ns, predict_ns}]}
-           Of a board also `board` (its facts, and readings before, during and after) and `validity` ({verdict, reasons}).
-           `blocks` is the number of runs in each round; `invoke_ns` and `predict_ns` are all samples in order, as base64 of
-           zlib-compressed little-endian int64 nanoseconds.
+schema 2   {schema, target, utc, host, threads, validity, aa, rows: [{artifact, format, sha256, bytes, peer, runtime, runtime_version, kernels,
+           threads, delegate, rate_hz, achieved_hz, missed, import_ms, load_ms, first_ms, peak_memory_bytes, cold_runs, reason, blocks, invoke_ns,
+           predict_ns, pipeline_blocks, pipeline_ns}]}
+           `validity` is {verdict: "VALID" | "INVALID", reasons: [text]}, always there; of a board also `board` (its facts, and readings before,
+           during and after). `aa` is what one artifact told against itself, {artifact, runtime, threads, ratio, low, high}, or null.
+           `threads` at the top is the least of the rows' counts. `peer`: null, or the name of another tool that made the file. `rate_hz`: null, or
+           the rate of a paced session; then `achieved_hz` and `missed` (slots begun too late) say how it was kept, else they are null.
+           `import_ms`, `load_ms`, `first_ms` and `peak_memory_bytes` are medians of `cold_runs` fresh processes.
+           `blocks` is the number of runs in each round; `invoke_ns` and `predict_ns` are all samples in order, as base64 of zlib-compressed
+           little-endian int64 nanoseconds. `pipeline_ns` likewise, by `pipeline_blocks`; null where nothing decodes pictures.
+           A row that could not run has `reason`, no samples, and lacks what only running tells.
+schema 1   the same without validity (but of a board), aa, peer, rate_hz, achieved_hz, missed, cold_runs, pipeline_blocks and pipeline_ns. Read as
+           schema 2 with nulls.
 """
 
 from __future__ import annotations
@@ -23,12 +31,23 @@ import numpy as np
 
 from benchmarks.latency import Contestant
 from benchmarks.statistics import ratio_interval
+from benchmarks.validity import VALID
+from edge_runtime.bench import FLOORS
 from edge_runtime.board import host_facts
-from edge_runtime.errors import InputError
-from edge_runtime.timing import MIN_SAMPLES_P99
+from edge_runtime.errors import InputError, first_line
 
-SCHEMA = 1
-SCOPES = ("predict", "invoke")
+SCHEMA = 2
+SCOPES = ("predict", "invoke", "pipeline")
+_BLOCKS = {"predict": "blocks", "invoke": "blocks", "pipeline": "pipeline_blocks"}
+_SINCE_2: dict[str, Any] = {
+    "peer": None,
+    "rate_hz": None,
+    "achieved_hz": None,
+    "missed": None,
+    "cold_runs": 1,
+    "pipeline_blocks": [],
+    "pipeline_ns": None,
+}
 
 
 @dataclass(frozen=True)
@@ -43,19 +62,30 @@ class LatencyRow:
 
     @cached_property
     def samples(self) -> dict[str, np.ndarray]:
-        """int64 nanoseconds by scope, in the order measured."""
+        """int64 nanoseconds by scope, in the order measured. Empty where a scope was not measured."""
         return {scope: _unpack(self.fields[f"{scope}_ns"]) for scope in SCOPES}
+
+    @property
+    def threads(self) -> int:
+        return int(self.fields["threads"])
+
+    @property
+    def rate_hz(self) -> float | None:
+        """The rate of a paced session; None where one run followed the other."""
+        rate = self.fields["rate_hz"]
+        return None if rate is None else float(rate)
 
     def percentile_us(self, percent: float, scope: str = "predict") -> float | None:
         """Microseconds; None when there are too few samples to say."""
         samples = self.samples[scope]
-        if len(samples) < (MIN_SAMPLES_P99 if percent > 90 else 1):
+        floor = FLOORS["p50" if percent <= 50 else "p90" if percent <= 90 else "p99"]
+        if len(samples) < floor:
             return None
         return float(np.percentile(samples, percent)) / 1000
 
     def block_medians_us(self, scope: str = "predict") -> np.ndarray:
         """The median of each round's block, microseconds: one outlier in a block does not move it."""
-        edges = np.cumsum(self.fields["blocks"])[:-1]
+        edges = np.cumsum(self.fields[_BLOCKS[scope]])[:-1]
         return np.array([np.median(block) for block in np.split(self.samples[scope], edges)]) / 1000
 
 
@@ -75,22 +105,36 @@ class LatencyResult:
 
     @property
     def validity(self) -> str:
-        """ "VALID", "INVALID: the reasons", or "" where nobody judged: this machine's own times claim nothing of a board."""
+        """ "VALID", "INVALID: the reasons", or "" where nobody judged (schema 1, on this machine)."""
         found = self.fields.get("validity")
         return ": ".join(filter(None, [found["verdict"], "; ".join(found["reasons"])])) if found else ""
 
-    def find(self, artifact: str, runtime: str) -> LatencyRow | None:
-        return next((row for row in self.rows if row.key == (artifact, runtime)), None)
+    @property
+    def aa(self) -> Mapping[str, Any] | None:
+        """What one artifact told against itself: {artifact, runtime, threads, ratio, low, high}."""
+        found: Mapping[str, Any] | None = self.fields["aa"]
+        return found
+
+    def find(self, artifact: str, runtime: str, threads: int = 1, rate_hz: float | None = None) -> LatencyRow | None:
+        wanted = (artifact, runtime, threads, rate_hz)
+        return next((row for row in self.rows if (*row.key, row.threads, row.rate_hz) == wanted), None)
 
     def ratio(self, row: LatencyRow, baseline_format: str, scope: str = "predict") -> tuple[float, float, float] | None:
-        """(ratio, low, high) of the row to the baseline format on the same runtime, paired by rounds, 99 % bootstrap interval."""
+        """(ratio, low, high) of the row to the baseline format on the same runtime, with as many threads at the same rate.
+
+        Paired by rounds, 99 % bootstrap interval.
+        """
         for other in self.rows:
-            if other.fields["format"] == baseline_format and other.fields["runtime"] == row.fields["runtime"]:
+            if (other.fields["format"], *_conditions(other)) == (baseline_format, *_conditions(row)):
                 return ratio_interval(row.block_medians_us(scope), other.block_medians_us(scope))
         return None
 
 
-def to_result(contestants: Sequence[Contestant], target: str, threads: int, elsewhere: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def _conditions(row: LatencyRow) -> tuple[Any, ...]:
+    return row.fields["runtime"], row.threads, row.rate_hz
+
+
+def to_result(contestants: Sequence[Contestant], target: str, threads: int = 1, elsewhere: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What `latency/<target>-<utc>.json` holds. elsewhere: {host, board, validity} of a machine that is not this one."""
     return {
         "schema": SCHEMA,
@@ -98,6 +142,8 @@ def to_result(contestants: Sequence[Contestant], target: str, threads: int, else
         "utc": datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"),
         "host": host_facts(),
         "threads": threads,
+        "validity": {"verdict": VALID, "reasons": []},
+        "aa": None,
         **(elsewhere or {}),
         "rows": [_row(contestant) for contestant in contestants],
     }
@@ -106,17 +152,23 @@ def to_result(contestants: Sequence[Contestant], target: str, threads: int, else
 def _row(contestant: Contestant) -> dict[str, Any]:
     artifact = contestant.artifact
     return {
+        **_SINCE_2,
         "artifact": artifact.path.name,
         "format": artifact.format,
         "sha256": artifact.sha256,
         "bytes": artifact.bytes,
+        "peer": contestant.peer,
         "runtime": contestant.runtime,
+        "threads": contestant.threads,
+        "rate_hz": contestant.rate_hz,
         **contestant.facts,
         **contestant.cold,
         "reason": contestant.reason,
         "blocks": [len(block) for block in contestant.predict_ns],
         "invoke_ns": _pack(contestant.invoke_ns),
         "predict_ns": _pack(contestant.predict_ns),
+        "pipeline_blocks": [len(block) for block in contestant.pipeline_ns],
+        "pipeline_ns": _pack(contestant.pipeline_ns) if contestant.pipeline_ns else None,
     }
 
 
@@ -126,13 +178,27 @@ def read_result(path: Path) -> LatencyResult:
         fields = json.loads(path.read_text())
         if not isinstance(fields, dict) or "rows" not in fields:
             raise InputError(f"{path} is not a latency result.")
-        if fields.get("schema") != SCHEMA:
-            raise InputError(f"{path} has schema {fields.get('schema')}, this edgeproof reads {SCHEMA}: upgrade it.")
-        for row in fields["rows"]:
-            _unpack(row["predict_ns"]), _unpack(row["invoke_ns"])  # a reader must not find out in the middle of a table
+        schema = fields.get("schema")
+        if type(schema) is not int or not 1 <= schema <= SCHEMA:
+            raise InputError(f"{path} has schema {schema}, this edgeproof reads up to {SCHEMA}: upgrade it.")
+        fields = {"aa": None, **fields, "rows": [{**_SINCE_2, **row} for row in fields["rows"]]}
+        for row in LatencyResult(fields).rows:
+            _check(row)  # a reader must not find out in the middle of a table
         return LatencyResult(fields)
-    except (OSError, ValueError, KeyError, TypeError, zlib.error) as error:
-        raise InputError(f"Cannot read latency result {path} ({error}).") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
+        raise InputError(f"Cannot read latency result {path} ({first_line(error)}).") from None
+
+
+def _check(row: LatencyRow) -> None:
+    """KeyError, TypeError or ValueError for a row that lacks what a table shows."""
+    for name, kind in (("artifact", str), ("format", str), ("runtime", str), ("runtime_version", str), ("delegate", str), ("sha256", str)):
+        if not isinstance(row.fields[name], kind):
+            raise TypeError(f"{name} is {row.fields[name]!r}")
+    for name in ("threads", "bytes", "load_ms", "first_ms", "peak_memory_bytes"):
+        float(row.fields[name])
+    for scope, blocks in _BLOCKS.items():
+        if sum(row.fields[blocks]) != len(row.samples[scope]):
+            raise ValueError(f"{scope}_ns has {len(row.samples[scope])} samples, its blocks have {sum(row.fields[blocks])}")
 
 
 def _pack(blocks: Sequence[Sequence[int]]) -> str:
@@ -140,5 +206,5 @@ def _pack(blocks: Sequence[Sequence[int]]) -> str:
     return base64.b64encode(zlib.compress(samples.astype("<i8").tobytes())).decode()
 
 
-def _unpack(text: str) -> np.ndarray:
-    return np.frombuffer(zlib.decompress(base64.b64decode(text)), "<i8")
+def _unpack(text: str | None) -> np.ndarray:
+    return np.frombuffer(zlib.decompress(base64.b64decode(text or _pack(()))), "<i8")

@@ -165,3 +165,27 @@ def test_a_file_that_is_no_result_is_one_line(tmp_path: Path, content: bytes | N
         read_result(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_result_of_schema_1_is_read_as_one_of_schema_2(result: LatencyResult, tmp_path: Path) -> None:
+    since = ("peer", "rate_hz", "achieved_hz", "missed", "cold_runs", "pipeline_blocks", "pipeline_ns")
+    rows = [{name: value for name, value in row.items() if name not in since} for row in result.fields["rows"]]
+    former = {**{name: value for name, value in result.fields.items() if name not in ("aa", "validity")}, "schema": 1, "rows": rows}
+    (tmp_path / "former.json").write_text(json.dumps(former))
+    read = read_result(tmp_path / "former.json")
+    assert (read.validity, read.aa) == ("", None)
+    assert len(read.rows) == len(result.rows)
+    for row, same in zip(read.rows, result.rows, strict=True):
+        assert row.percentile_us(50) == same.percentile_us(50)
+        assert (row.rate_hz, row.fields["peer"], row.percentile_us(50, "pipeline")) == (None, None, None)
+        assert read.find(*row.key) is not None
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("blocks", [1, 2]), ("predict_ns", "AAAA"), ("threads", None), ("artifact", 7), ("pipeline_blocks", "x")]
+)
+def test_a_damaged_row_is_found_out_when_it_is_read(result: LatencyResult, tmp_path: Path, field: str, value: object) -> None:
+    rows = [{**result.rows[0].fields, field: value}]
+    (tmp_path / "damaged.json").write_text(json.dumps({**result.fields, "rows": rows}))
+    with pytest.raises(InputError, match=r"^Cannot read latency result .*damaged.json"):
+        read_result(tmp_path / "damaged.json")

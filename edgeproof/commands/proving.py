@@ -125,11 +125,13 @@ def bench(
     max_ms: Annotated[
         float | None, typer.Option("--max-ms", metavar="MS", help="Simulated boards: fail when a prediction is longer, its whole interval.")
     ] = None,
+    record: Annotated[bool, typer.Option("--record", help="Also append to the workspace's history, with the commit. Not what is INVALID.")] = False,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> int:
     """Measure latency, interleaved: batch 1, real images, all artifacts and runtimes in turn. On simulated boards, count and predict."""
     from benchmarks.compare import DEFAULT_SLOWDOWN_PERCENT, check_slowdown
+    from edgeproof.stages import recording
     from edgeproof.stages.benching import bench as measure
     from edgeproof.stages.counting import check_predictable, references_of
 
@@ -140,8 +142,12 @@ def bench(
     if max_ms is not None:
         check_predictable(max_ms, on)
     place, console = open_workspace(workspace, as_json, verbose)
+    if record:
+        recording.check_recordable(place)
     results = measure(place, console, targets=on, runtimes=runtime or (), threads=threads, seconds=seconds)
     code = show_measured(results, references, allowed, console, max_ms, runtimes=runtime or ())
+    if record:
+        code = recording.record(place, console, results) or code
     if any(result.rows for result in results):
         console.show(f"Next: edgeproof dashboard{place.option}")
     return code
