@@ -1,7 +1,7 @@
 """Which file to ship to each target, and why: among those that passed wherever they were judged, by the time there.
 
-The fastest is chosen; where times are not decided (predicted intervals that overlap, measured medians within 5 %), the smallest. Sessions that
-are INVALID choose nothing.
+The fastest is chosen; where times are not decided (predicted intervals that overlap, measured medians within 5 %), the smallest; of files as small
+within 5 %, the one that may drop the least. Sessions that are INVALID choose nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from benchmarks.page.results import judged_row, size_cell, time_cells
 from benchmarks.page.subject import LOCAL, Subject, newest_by_target, own_rows, target_title
 from benchmarks.parity import PASS
 from benchmarks.predict import Prediction, faster
-from benchmarks.reports.summary import SummaryRow
+from benchmarks.reports.summary import SummaryRow, passed, smallest, worst_of
 from benchmarks.reports.wording import points, subjects
 from benchmarks.results import LatencyResult, LatencyRow
 
@@ -51,15 +51,6 @@ class Advice:
     why: str
 
 
-def passed(rows: Sequence[SummaryRow]) -> dict[str, list[SummaryRow]]:
-    """The rows that count of each artifact all of whose rows that count are PASS."""
-    judged: dict[str, list[SummaryRow]] = {}
-    for row in rows:
-        if row.gates:
-            judged.setdefault(row.artifact, []).append(row)
-    return {artifact: ran for artifact, ran in judged.items() if all(row.verdict == PASS for row in ran)}
-
-
 def advise(subject: Subject, rows: Sequence[SummaryRow]) -> list[Advice]:
     """One a target that anything was timed or counted on, this machine first, then real boards."""
     able = passed(rows)
@@ -85,11 +76,11 @@ def _measured(target: str, result: LatencyResult, subject: Subject, able: dict[s
         return Advice(target, None, "Nothing that was timed there passed.")
     best = min(candidate.median_us for candidate in timed)
     near = [candidate for candidate in timed if candidate.median_us <= NEAR * best]
-    chosen = min(near, key=lambda candidate: (candidate.bytes, candidate.median_us))
-    files = len({candidate.artifact for candidate in timed})
+    preferred = smallest({candidate.artifact: able[candidate.artifact] for candidate in near})
+    chosen = min((candidate for candidate in near if candidate.artifact == preferred), key=lambda candidate: candidate.median_us)
     if len({candidate.artifact for candidate in near}) == 1:
-        return Advice(target, chosen, f"The fastest there of {_files(files)} that passed.")
-    return Advice(target, chosen, f"The smallest of those that passed within {NEAR - 1:.0%} of the fastest there.")
+        return Advice(target, chosen, f"The fastest there of {_files(len({candidate.artifact for candidate in timed}))} that passed.")
+    return Advice(target, chosen, f"Among those that passed and are within {NEAR - 1:.0%} of the fastest there, the smallest.")
 
 
 def _predicted(target: str, subject: Subject, able: dict[str, list[SummaryRow]]) -> Advice:
@@ -103,11 +94,12 @@ def _predicted(target: str, subject: Subject, able: dict[str, list[SummaryRow]])
         return Advice(target, None, "Instructions were counted, no time was predicted: instructions do not rank formats.")
     _, best = min(foreseen, key=lambda pair: pair[1].milliseconds)
     near = [pair for pair in foreseen if faster(best, pair[1]) is not True]
-    chosen, _ = min(near, key=lambda pair: (pair[0].bytes, pair[1].milliseconds))
+    preferred = smallest({candidate.artifact: able[candidate.artifact] for candidate, _ in near})
+    chosen, _ = min((pair for pair in near if pair[0].artifact == preferred), key=lambda pair: pair[1].milliseconds)
     files = len({candidate.artifact for candidate, _ in near})
     if files == 1:
         return Advice(target, chosen, f"Predicted the fastest of {_files(len({one.artifact for one, _ in foreseen}))} that passed.")
-    return Advice(target, chosen, f"The smallest of {files} that passed whose predicted intervals overlap: which is fastest is not decided.")
+    return Advice(target, chosen, f"The smallest of {files} whose predicted intervals overlap: which is fastest is not decided.")
 
 
 def _files(count: int) -> str:
@@ -132,7 +124,7 @@ def _line(subject: Subject, advice: Advice, able: dict[str, list[SummaryRow]], c
 
 def worst_drop(subject: Subject, ran: Sequence[SummaryRow]) -> Cell:
     """The largest upper bound of the drop of one artifact's rows."""
-    worst = max(ran, key=lambda row: row.drop_upper_pp or 0.0)
+    worst = worst_of(ran)
     judged = judged_row(subject.parity, worst)
     places = ", ".join(dict.fromkeys(target_title(row.target) for row in ran))
     counts = f"{judged['images']:,} images: {judged['broken']} broken, {judged['fixed']} fixed on {worst.runtime}; {len(ran)} rows judged on {places}."

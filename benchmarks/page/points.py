@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from benchmarks.page.boards import counted_rows
 from benchmarks.page.subject import LOCAL, Subject, newest_by_target, own_rows, target_title
 from benchmarks.reports.wording import drop, subjects
+from benchmarks.results import LatencyRow
 
 
 def points(subject: Subject) -> list[dict[str, Any]]:
@@ -25,8 +28,9 @@ def points(subject: Subject) -> list[dict[str, Any]]:
     return [group for group in groups if group["points"]]
 
 
-def _measured(row: Any) -> tuple[Any, float, float, float]:
-    return row.fields, *(row.percentile_us(percent) or 0.0 for percent in (50, 25, 75))
+def _measured(row: LatencyRow) -> tuple[Any, float, float, float]:
+    low, middle, high = np.percentile(row.samples["predict"], (25, 50, 75)) / 1000
+    return row.fields, float(middle), float(low), float(high)
 
 
 def _group(subject: Subject, target: str, kind: str, times: list[tuple[Any, float, float, float]]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.boards import BOARDS
 from benchmarks.counts import CountResult
+from benchmarks.history import HistoryLine
 from benchmarks.outputs import Outputs
 from benchmarks.results import LatencyResult, LatencyRow
 
@@ -41,7 +42,7 @@ class Subject:
     invalid: Sequence[LatencyResult] = ()  # sessions whose times are not to be trusted
     counted: Sequence[CountResult] = ()  # of simulated boards
     peers: Mapping[str, Any] | None = None  # the fields of peers/peers.json
-    history: Sequence[Mapping[str, Any]] = ()  # the lines of latency/history.jsonl, oldest first
+    history: Sequence[HistoryLine] = ()  # oldest first
 
     @property
     def class_names(self) -> list[str]:
@@ -52,13 +53,10 @@ class Subject:
         return (self.manifest["artifacts"].get(artifact) or {}).get("sha256")
 
 
-def own_rows(subject: Subject, result: LatencyResult, threads: int = 1) -> list[LatencyRow]:
-    """The measured rows of files that the workspace still has, of so many threads; peers have a table of their own."""
-    return [
-        row
-        for row in result.rows
-        if row.fields["threads"] == threads and not row.fields.get("peer") and row.fields["sha256"] == subject.sha256_of(row.fields["artifact"])
-    ]
+def own_rows(subject: Subject, result: LatencyResult) -> list[LatencyRow]:
+    """The measured rows of files that the workspace still has: one thread, one run after the other. Peers have a table of their own."""
+    usual = [row for row in result.rows if row.threads == 1 and row.rate_hz is None and not row.fields["peer"]]
+    return [row for row in usual if row.fields["sha256"] == subject.sha256_of(row.fields["artifact"])]
 
 
 def newest_by_target(results: Sequence[LatencyResult]) -> dict[str, LatencyResult]:
