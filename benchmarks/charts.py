@@ -62,7 +62,7 @@ def _distributions() -> dict[str, Any]:
         x="p50:Q", y=y, tooltip=[altair.Tooltip("name:N", title="file"), altair.Tooltip("said:N", title="time")]
     )
     names = marks.mark_text(align="left", baseline="middle", dy=-8, fontSize=11.5, color=_INK).encode(x=altair.value(0), y=y, text="label:N")
-    return _finished(altair.layer(bins, middle, names), altair.Step(36)) | {"autosize": {"type": "fit-x", "contains": "padding"}}
+    return _finished(altair.layer(bins, middle, names), 300)
 
 
 def _history() -> dict[str, Any]:
@@ -70,7 +70,7 @@ def _history() -> dict[str, Any]:
     import altair
 
     lines = altair.Chart(altair.NamedData("lines"))
-    x = altair.X("when:T", title=None, axis=altair.Axis(labelOverlap="greedy", tickCount=6))
+    x = altair.X("when:T", title=None, axis=altair.Axis(labelOverlap="greedy", tickCount=6, format="%b %d %H:%M"))
     y = altair.Y("value:Q", title="@title", scale=altair.Scale(type="log", nice=False, padding=18), axis=altair.Axis(tickCount=5, labelOverlap="greedy"))
     colour = _format_colour()
     band = lines.mark_area(opacity=0.13).encode(x=x, y=altair.Y("low:Q", title="@title"), y2="high:Q", color=colour, detail="series:N")

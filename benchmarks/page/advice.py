@@ -80,7 +80,7 @@ def _measured(target: str, result: LatencyResult, subject: Subject, able: dict[s
     chosen = min((candidate for candidate in near if candidate.artifact == preferred), key=lambda candidate: candidate.median_us)
     if len({candidate.artifact for candidate in near}) == 1:
         return Advice(target, chosen, f"The fastest there of {_files(len({candidate.artifact for candidate in timed}))} that passed.")
-    return Advice(target, chosen, f"Among those that passed and are within {NEAR - 1:.0%} of the fastest there, the smallest.")
+    return Advice(target, chosen, f"Among those that passed and are within {100 * (NEAR - 1):.0f} % of the fastest there, the smallest.")
 
 
 def _predicted(target: str, subject: Subject, able: dict[str, list[SummaryRow]]) -> Advice:

@@ -11,7 +11,7 @@ from benchmarks.reports.instructions import millions
 from benchmarks.reports.wording import subjects
 
 COLUMNS = (
-    words.FORMAT, words.RUNTIME, words.TARGET, words.PREDICTED, words.PREDICTED_INVOKE, words.INSTRUCTIONS, words.INSTRUCTIONS_INVOKE,
+    words.FORMAT, words.RUNTIME, words.PREDICTED, words.PREDICTED_INVOKE, words.INSTRUCTIONS, words.INSTRUCTIONS_INVOKE, words.TARGET,
 )  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def prediction_cell(prediction: Prediction | None) -> Cell:
     if prediction is None:
         return missing("No time was predicted: that takes LLVM (edgeproof doctor says what to install).")
     cycles = f"{millions(prediction.cycles)} cycles, {millions(prediction.instructions)} instructions; 1 thread."
-    return Cell(str(prediction).replace(" ms (", " ms\N{NO-BREAK SPACE}("), cycles, prediction.milliseconds)
+    return Cell(str(prediction), cycles, prediction.milliseconds)
 
 
 def _line(result: CountResult, row: CountRow, called: dict[str, str]) -> Line:
@@ -46,6 +46,6 @@ def _line(result: CountResult, row: CountRow, called: dict[str, str]) -> Line:
     names = (
         Cell(called.get(facts["artifact"], facts["format"]), facts["artifact"]),
         Cell(facts["runtime"], f"Version {facts['runtime_version']}, {facts['delegate'] or 'no delegate'}."),
-        Cell(target_title(result.target), f"{result.fields['board']}, {row.core}, {result.fields['emulator']}."),
     )
-    return Line((*names, *times, *counts), result.target, facts["format"], facts["runtime"])
+    place = Cell(target_title(result.target), f"{result.fields['board']}, {row.core}, {result.fields['emulator']}.")
+    return Line((*names, *times, *counts, place), result.target, facts["format"], facts["runtime"])

@@ -16,7 +16,7 @@ from benchmarks.results import LatencyResult, LatencyRow
 from benchmarks.statistics import wilson_interval
 
 COLUMNS = (
-    words.FORMAT, words.RUNTIME, words.TARGET, words.VERDICT, words.ACCURACY, words.DROP, words.SIZE, words.MEASURED, words.P99, words.RATIO,
+    words.FORMAT, words.VERDICT, words.RUNTIME, words.ACCURACY, words.DROP, words.SIZE, words.MEASURED, words.P99, words.RATIO, words.TARGET,
 )  # fmt: skip
 
 
@@ -83,19 +83,19 @@ def _line(subject: Subject, row: SummaryRow, ship: bool) -> Line:
     kernels = "" if row.kernels == "default" else f" ({row.kernels} kernels)"
     cells = (
         Cell(row.subject, row.artifact),
-        Cell(f"{row.runtime}{kernels}", f"Version {judged['runtime_version']}." if judged["runtime_version"] else ""),
-        Cell(target_title(row.target)),
         Cell(verdict(judged), f"{row.reason[:1].upper()}{row.reason[1:]}.", verdict=row.verdict),
+        Cell(f"{row.runtime}{kernels}", f"Version {judged['runtime_version']}." if judged["runtime_version"] else ""),
         accuracy_cell(judged),
         drop_cell(judged),
         size_cell(row.bytes),
         median,
         p99,
         ratio,
+        Cell(target_title(row.target)),
     )
     return Line(cells, row.target, row.format, row.runtime, "ship" if ship else "" if row.gates else "diagnostic")
 
 
 def _never_made(format: str, reason: str) -> Line:
-    cells = [Cell(format), Cell("–"), Cell("–"), Cell("not exported", reason, verdict="FAIL")]
+    cells = [Cell(format), Cell("not exported", reason, verdict="FAIL")]
     return Line(cells + [missing("There is no such file.")] * (len(COLUMNS) - len(cells)), format=format)

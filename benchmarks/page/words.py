@@ -12,7 +12,7 @@ VERDICT = Column(
 )
 ACCURACY = Column("accuracy", "Share of the validation images answered right.")
 DROP = Column(
-    "drop, pp (95 %)",
+    "drop, pp (95\N{NO-BREAK SPACE}%)",
     "Percentage points lost to the baseline: share of images that it has right and the export wrong, minus the reverse. "
     "In brackets the one-sided 95 % upper bound, Tango's score interval for paired answers.",
 )

@@ -165,4 +165,4 @@ def recommend(rows: Sequence[SummaryRow], manifest: Mapping[str, Any], margin_pp
 def _because(chosen: str, candidates: Mapping[str, Sequence[SummaryRow]]) -> str:
     if candidates[chosen][0].bytes == min(ran[0].bytes for ran in candidates.values()):
         return "It is the smallest file that passed on every runtime it was judged on."
-    return f"Of the smallest files (within {SAME_SIZE - 1:.0%}) that passed on every runtime they were judged on, it may drop the least."
+    return f"Of the smallest files (within {100 * (SAME_SIZE - 1):.0f} %) that passed on every runtime they were judged on, it may drop the least."

@@ -14,7 +14,10 @@ async function draw(place, name, sets, texts) {
   const embed = vega();
   let text = JSON.stringify(specifications[name]).replaceAll('"@title"', JSON.stringify(texts.title));
   for (const list of ["formats", "names", "accuracies"]) text = text.replaceAll(`["@${list}"]`, JSON.stringify(texts[list] || []));
-  const { view } = await embed(place, { ...JSON.parse(text), datasets: sets }, { actions: false, renderer: "svg", tooltip: { theme: "custom" } });
+  const specification = { ...JSON.parse(text), datasets: sets, ...(texts.height ? { height: texts.height } : {}) };
+  if (place.clientWidth < 500) specification.config.legend.layout = { bottom: { direction: "vertical", anchor: "start" } };
+  if (texts.without !== undefined) specification.layer.splice(texts.without, 1);
+  const { view } = await embed(place, specification, { actions: false, renderer: "svg", tooltip: { theme: "custom" } });
   place.replaced?.finalize();
   place.replaced = view;
 }
@@ -51,7 +54,8 @@ function drawScatter(section, group) {
   const rows = points.map((point) => [[point.subject], [point.runtime], [said(point)], [(100 * point.accuracy).toFixed(2) + " %"], [point.drop], [grouped(point.bytes)], [front.includes(point) ? "yes" : "no"]]);
   fill(part(section, "scatter-table"), () => tableOf("Accuracy against time", columns, rows));
   if (!points.length) return part(section, "scatter").replaceChildren(element("p", "No file of that kind has a time there.", { class: "soft" }));
-  const sets = { points: points.map((point) => ({ ...point, said: said(point) })), front };
+  const end = { time: Math.max(...points.map((point) => point.time)), accuracy: front.at(-1).accuracy }; // so that a front of one file is a line, too
+  const sets = { points: points.map((point) => ({ ...point, said: said(point) })), front: [...front, end] };
   return draw(part(section, "scatter"), "scatter", sets, { title, formats: subjectsOf(dataOf(section).points.map((one) => one.points)), accuracies: accuracies(points) });
 }
 
@@ -61,7 +65,7 @@ function drawDistributions(section, session) {
   const named = (row) => `${row.subject} · ${row.runtime}`;
   const bins = rows.flatMap((row) => {
     const most = Math.max(...row.counts);
-    return row.counts.flatMap((count, index) => (count ? [{ name: named(row), subject: row.subject, low: session.low * ratio ** index, high: session.low * ratio ** (index + 1), share: 0.08 + (0.92 * count) / most }] : []));
+    return row.counts.flatMap((count, index) => (count ? [{ name: named(row), subject: row.subject, low: session.low * ratio ** index, high: session.low * ratio ** (index + 1), share: 0.03 + 0.92 * Math.sqrt(count / most) }] : []));
   });
   const marks = rows.map((row) => {
     const said = `p50 ${timed(row.p50)}` + (row.p99 === null ? "" : `, p99 ${timed(row.p99)}`);
@@ -71,7 +75,7 @@ function drawDistributions(section, session) {
   warning.hidden = !session.warning;
   warning.textContent = `Not to be trusted: ${session.warning}`;
   const title = `measured time of one image, µs, on ${session.title}`;
-  return draw(part(section, "distributions"), "distributions", { bins, marks }, { title, formats: subjectsOf([session.rows]), names: rows.map(named) });
+  return draw(part(section, "distributions"), "distributions", { bins, marks }, { title, formats: subjectsOf([session.rows]), names: rows.map(named), height: 36 * Math.max(rows.length, 1) });
 }
 
 function historyLines(series, chosen) {
@@ -92,7 +96,7 @@ function drawHistory(section, series) {
   const columns = [["artifact"], ["runtime"], ["commit"], ["when"], [series.measure, about], ["bytes", "Size of the file."]];
   fill(part(section, "history-table"), () => tableOf("History", columns, [...lines].reverse().map((line) => [[line.artifact], [line.runtime], [line.commit], [line.when.slice(0, 16).replace("T", " ")], [line.said], [grouped(line.bytes)]])));
   const title = `${series.measure}${series.measure === "predicted" ? " time" : ""}, ${series.unit}`;
-  return draw(part(section, "history"), "history", { lines }, { title, formats: [...series.names.format].sort() });
+  return draw(part(section, "history"), "history", { lines }, { title, formats: [...series.names.format].sort(), ...(series.measure === "predicted" ? {} : { without: 0 }) }); // no band of intervals
 }
 
 // A table is made when it is unfolded, and made anew once it is another's.
