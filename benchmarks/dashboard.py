@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from benchmarks.page import words
 from benchmarks.page.advice import worst_drop
 from benchmarks.page.cells import Cell, Column, Line, Table, missing
 from benchmarks.page.results import size_cell, time_cells
-from benchmarks.page.section import best_here, embedded, section
+from benchmarks.page.section import best_here, compressed, section
 from benchmarks.page.subject import Subject
 
 MOST_BYTES = 3_000_000
@@ -47,8 +48,8 @@ def _render(subjects: Sequence[Subject], cards_each: int) -> str:
         title=", ".join(subject.name for subject in subjects),
         sections=sections,
         overview=_overview(subjects, sections) if len(subjects) > 1 else None,
-        charts=embedded(specifications()) if charted else "null",
-        vega=vega_bundle() if charted else "",
+        charts=json.dumps(specifications()).replace("<", "\\u003c") if charted else "null",
+        vega=compressed(vega_bundle()) if charted else "",
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -74,12 +76,12 @@ def _drawn(subject: Subject, changes: list[dict[str, Any]], cards_each: int) -> 
     forms, found = agreement(subject.parity), {"points": points(subject), "histograms": histograms(subject), "history": packed(subject.history)}
     data = {"classes": names, "rows": changes, "forms": [asdict(form) for form in forms], "cards": shown, "pictures": pictures, **found}
     facts = {f"has_{name}": bool(value) for name, value in found.items()}
-    return {**facts, "forms": forms, "cards": shown, "flip_count": len(flips), "data": embedded(data)}
+    return {**facts, "forms": forms, "cards": shown, "flip_count": len(flips), "data": compressed(json.dumps(data, separators=(",", ":")))}
 
 
-def embedded(fields: Any) -> str:
-    """JSON that cannot end the script element it stands in."""
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+def compressed(text: str) -> str:
+    """What the page's script unpacks: base64 of zlib. It cannot end the script element it stands in."""
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
 
 
 def ship_facts(subject: Subject, artifact: str | None) -> dict[str, Any] | None:

@@ -1,23 +1,20 @@
 // The charts: Vega-Lite specifications with the points of a workspace, drawn when they come into view.
-let specifications = null;
+const specifications = JSON.parse(document.getElementById("charts").textContent);
+let vega = null;
 
-function vega() {
-  if (!window.vegaEmbed) {
-    const script = element("script", document.getElementById("vega").textContent);
-    document.head.append(script);
-    specifications = JSON.parse(document.getElementById("charts").textContent);
-  }
-  return window.vegaEmbed;
+function loadVega() {
+  vega ||= unpacked(document.getElementById("vega")).then((text) => document.head.append(element("script", text)));
+  return vega;
 }
 
 async function draw(place, name, sets, texts) {
-  const embed = vega();
+  await loadVega();
   let text = JSON.stringify(specifications[name]).replaceAll('"@title"', JSON.stringify(texts.title));
   for (const list of ["formats", "names", "accuracies"]) text = text.replaceAll(`["@${list}"]`, JSON.stringify(texts[list] || []));
   const specification = { ...JSON.parse(text), datasets: sets, ...(texts.height ? { height: texts.height } : {}) };
   if (place.clientWidth < 500) specification.config.legend.layout = { bottom: { direction: "vertical", anchor: "start" } };
   if (texts.without !== undefined) specification.layer.splice(texts.without, 1);
-  const { view } = await embed(place, specification, { actions: false, renderer: "svg", tooltip: { theme: "custom" } });
+  const { view } = await vegaEmbed(place, specification, { actions: false, renderer: "svg", tooltip: { theme: "custom" } });
   place.replaced?.finalize();
   place.replaced = view;
 }
@@ -41,7 +38,7 @@ function accuracies(points) {
   return [Math.max(middle - half, 0), Math.min(middle + half, 1)];
 }
 
-function drawScatter(section, group) {
+function drawScatter(section, group, all) {
   const points = group.points.filter((point) => passes(point, chosenOf(section))), front = frontOf(points);
   const predicted = group.kind === "predicted";
   const said = (point) => (predicted ? `predicted ${point.time.toPrecision(3)} ms (${point.low.toPrecision(3)} to ${point.high.toPrecision(3)})` : `measured ${timed(point.time)}`);
@@ -56,7 +53,7 @@ function drawScatter(section, group) {
   if (!points.length) return part(section, "scatter").replaceChildren(element("p", "No file of that kind has a time there.", { class: "soft" }));
   const end = { time: Math.max(...points.map((point) => point.time)), accuracy: front.at(-1).accuracy }; // so that a front of one file is a line, too
   const sets = { points: points.map((point) => ({ ...point, said: said(point) })), front: [...front, end] };
-  return draw(part(section, "scatter"), "scatter", sets, { title, formats: subjectsOf(dataOf(section).points.map((one) => one.points)), accuracies: accuracies(points) });
+  return draw(part(section, "scatter"), "scatter", sets, { title, formats: subjectsOf(all.map((one) => one.points)), accuracies: accuracies(points) });
 }
 
 function drawDistributions(section, session) {
@@ -126,17 +123,17 @@ function setUpCharts(section) {
   }, { rootMargin: "300px" });
   for (const select of section.querySelectorAll("[data-chart]")) {
     const [list, called, drawOne] = CHARTS[select.dataset.chart], place = part(section, select.dataset.chart);
-    let drawn = false;
-    const update = () => Promise.resolve(drawOne(section, dataOf(section)[list][select.value])).catch(console.error);
-    waiting.set(place, () => {
-      dataOf(section)[list].forEach((one, index) => select.append(element("option", called(one), { value: index })));
-      drawn = true;
+    let all = null;
+    const update = () => Promise.resolve(drawOne(section, all[select.value], all)).catch(console.error);
+    waiting.set(place, async () => {
+      all = (await dataOf(section))[list];
+      all.forEach((one, index) => select.append(element("option", called(one), { value: index })));
       follow();
     });
     const follow = () => {
-      if (!drawn) return;
-      const target = chosenOf(section).target, index = dataOf(section)[list].findIndex((one) => one.target === target);
-      if (index >= 0 && dataOf(section)[list][select.value].target !== target) select.value = index;
+      if (!all) return;
+      const target = chosenOf(section).target, index = all.findIndex((one) => one.target === target);
+      if (index >= 0 && all[select.value].target !== target) select.value = index;
       update();
     };
     select.addEventListener("change", update);

@@ -61,11 +61,10 @@ function drawRecall(table, data, change) {
   table.replaceChildren(top, body);
 }
 
-function setUpClasses(section) {
+function setUpClasses(section, data) {
   const chooser = part(section, "row");
-  if (!chooser) return;
   const show = () => {
-    const data = dataOf(section), change = data.rows[chooser.value];
+    const change = data.rows[chooser.value];
     const moved = change.cells.length ? "" : "; no answer differs from the baseline's";
     part(section, "row-note").textContent = `on ${grouped(change.images)} images${moved}`;
     drawConfusion(part(section, "confusion"), data, change);
@@ -76,8 +75,8 @@ function setUpClasses(section) {
 }
 
 // Who agrees with whom.
-function setUpAgreement(section) {
-  const { forms } = dataOf(section), table = part(section, "forms"), head = element("tr"), top = element("thead"), body = element("tbody");
+function setUpAgreement(section, { forms }) {
+  const table = part(section, "forms"), head = element("tr"), top = element("thead"), body = element("tbody");
   const called = (form) => [form.subject, element("small", form.place)];
   head.append(element("td"));
   for (const form of forms) {

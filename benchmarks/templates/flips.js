@@ -18,10 +18,8 @@ function cardOf(card, pictures) {
   return figure;
 }
 
-function setUpFlips(section) {
+function setUpFlips(section, { cards, pictures }) {
   const place = part(section, "flips"), filters = [...section.querySelectorAll("[data-filter]")];
-  if (!place) return;
-  const { cards, pictures } = dataOf(section);
   const made = cards.map((card) => [card, cardOf(card, pictures)]);
   const show = () => {
     for (const [card, figure] of made) {

@@ -9,11 +9,17 @@ function element(name, text = "", attributes = {}) {
   return made;
 }
 
-// What a workspace's drawings are made from; parsed when first needed.
-const parsed = new WeakMap();
+// Text that the page holds compressed (zlib, base64): unpacked when first needed.
+function unpacked(script) {
+  const bytes = Uint8Array.from(atob(script.textContent.trim()), (letter) => letter.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).text();
+}
+
+// What a workspace's drawings are made from.
+const read = new WeakMap();
 function dataOf(section) {
-  if (!parsed.has(section)) parsed.set(section, JSON.parse(section.querySelector("script.data").textContent));
-  return parsed.get(section);
+  if (!read.has(section)) read.set(section, unpacked(section.querySelector("script.data")).then(JSON.parse));
+  return read.get(section);
 }
 
 // A table in a region that scrolls. columns: [name, about (numbers only)]; rows: [[text, tip]], the first cell is the row's name.

@@ -11,7 +11,7 @@ function start(section) {
   const near = new IntersectionObserver((entries) => {
     for (const entry of entries.filter((one) => one.isIntersecting)) {
       near.unobserve(entry.target);
-      later[entry.target.dataset.part](section);
+      dataOf(section).then((data) => later[entry.target.dataset.part](section, data)).catch(console.error);
     }
   }, { rootMargin: "600px" });
   for (const name of Object.keys(later)) if (part(section, name)) near.observe(part(section, name));
