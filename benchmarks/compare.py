@@ -1,4 +1,4 @@
-"""Is it slower than it was? Instruction counts of a simulated board against an earlier result of the same board.
+"""Is it slower than it was? Instruction counts of a simulated board against an earlier result of the same board; times: `compare_times`.
 
 Counts compare only like with like: one format, runtime, kernels and core. Across formats they mislead (on a Cortex-A72 a network in int8
 needs as many instructions as in float32 and two thirds of the cycles), so that is refused rather than computed.

@@ -1,8 +1,8 @@
 """Latency of every artifact on every runtime, measured so that the numbers can be compared.
 
-One worker process per runtime holds all its artifacts, warm. The parent gives turns, one running at a time, in rounds: in each round every
-artifact on every runtime runs one block, in random order. Whatever the machine does meanwhile it does to all of them alike, so that ratios
-within a round mean something even where absolute times do not.
+One worker process per runtime and number of threads holds all its artifacts, warm. The parent gives turns, one running at a time, in rounds:
+in each round every contestant runs one block, in random order (`benchmarks.turns`). Whatever the machine does meanwhile it does to all of
+them alike, so that ratios within a round mean something even where absolute times do not.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,19 @@ import numpy as np
 
 from benchmarks.matrix import Artifact, able_runtimes
 from benchmarks.targets.base import Target
-from edge_runtime.errors import RuntimeProblem
+from benchmarks.turns import Turns, reason_for
 from edge_runtime.golden import GoldenVectors
+from edge_runtime.jobs import Message
 from edge_runtime.progress import Progress, silent
-from edge_runtime.timing import MIN_SAMPLES, TIMED_IMAGES, block_runs
+from edge_runtime.timing import TIMED_IMAGES
 from edge_runtime.worker import Worker
+
+COLD_RUNS = 3  # fresh processes, as long as they have taken less than half the measuring time
 
 
 @dataclass
 class Contestant:
-    """One artifact on one runtime, and its samples so far."""
+    """One artifact on one runtime with so many threads, and its samples so far."""
 
     artifact: Artifact
     runtime: str
@@ -42,6 +45,11 @@ class Contestant:
     threads: int = 1
     rate_hz: float | None = None  # None: one run after the other
     peer: str | None = None  # the name of another tool that made the file
+    twin: Contestant | None = None  # the same artifact opened once more in the same worker: what it tells against itself is the A/A pair
+    span_ns: int = 0  # of all its blocks
+    waited_ns: int = 0  # of that, ready to run while others had the processor
+    missed: int = 0  # paced runs that were not done when the next was due
+    tick_ns: int = 1  # of the clock it was timed with
 
     @property
     def samples(self) -> int:
@@ -52,8 +60,14 @@ class Contestant:
         return sum(sum(block) for block in self.predict_ns) / 1e9
 
     @property
-    def block_runs(self) -> int:
-        return block_runs(self.predict_ns[-1] if self.predict_ns else ())
+    def place(self) -> tuple[str, int]:
+        """Which worker it lives in."""
+        return self.runtime, self.threads
+
+
+def block_medians(contestant: Contestant) -> np.ndarray:
+    """Nanoseconds of scope `predict` [rounds], each the median of a block."""
+    return np.array([np.median(block) for block in contestant.predict_ns])
 
 
 def measure(
@@ -63,16 +77,25 @@ def measure(
     *,
     runtimes: Sequence[str] = (),
     seconds: float = 2.0,
-    threads: int = 1,
+    threads: Sequence[int] = (1,),
+    rate_hz: float | None = None,
+    full: bool = False,
     golden: Path | None = None,
     between_rounds: Callable[[], None] = lambda: None,
     progress: Progress = silent,
 ) -> list[Contestant]:
-    """Time all artifacts × runtimes on uint8 images [n, H, W, C], at least `seconds` and 1,024 runs each. One that cannot run keeps its reason.
+    """Time all artifacts × runtimes × numbers of threads on uint8 images [n, H, W, C]. One that cannot run keeps its reason.
 
+    Each runs at least `seconds` and 1,024 times; with rate_hz, paced, as often as that rate allows in `seconds`.
+    full: also an A/A pair (one contestant gets its `twin`), the scope pipeline, and cold starts repeated.
     golden: vectors that each must answer first; what answers otherwise there is not timed.
     """
-    contestants = [Contestant(artifact, runtime, 0, threads=threads) for artifact in artifacts for runtime in able_runtimes(artifact, runtimes)]
+    contestants = [
+        Contestant(artifact, runtime, 0, threads=count, rate_hz=rate_hz)
+        for artifact in artifacts
+        for runtime in able_runtimes(artifact, runtimes)
+        for count in threads
+    ]
     vectors = GoldenVectors.load(golden).outputs if golden else {}
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder, contextlib.ExitStack() as stack:
         images_file = Path(folder) / "images.npy"
@@ -80,33 +103,35 @@ def measure(
         for index, contestant in enumerate(contestants):
             progress(index, 2 * len(contestants), f"cold start of {contestant.artifact.format} on {contestant.runtime}")
             if golden and contestant.artifact.path.name in vectors:
-                _test_itself(contestant, golden, target, threads)
+                _test_itself(contestant, golden, target)
             if not contestant.reason:
-                _measure_cold(contestant, images_file, target, threads)
+                _measure_cold(contestant, images_file, target, seconds / 2 if full else 0)
         able = [contestant for contestant in contestants if not contestant.reason]
+        entered = [*able, *(_twin_of_one(able) if full else ())]
         workers = {}
-        for runtime in dict.fromkeys(contestant.runtime for contestant in able):
-            progress(len(contestants), 2 * len(contestants), f"warming up {runtime}")
-            with _reason_for(group := [contestant for contestant in able if contestant.runtime == runtime]):
-                workers[runtime] = _start(stack, group, images_file, target, threads)
-        _take_turns([contestant for contestant in able if not contestant.reason], workers, seconds, between_rounds, progress)
+        for place in dict.fromkeys(contestant.place for contestant in able):
+            progress(len(contestants), 2 * len(contestants), f"warming up {place[0]}, {place[1]} thread(s)")
+            with reason_for(group := [contestant for contestant in entered if contestant.place == place]):
+                workers[place] = _start(stack, group, images_file, target)
+        turns = Turns(workers, seconds, between_rounds, progress)
+        turns.take([contestant for contestant in entered if not contestant.reason])
+        if full and rate_hz is None:
+            turns.take_pipeline([contestant for contestant in able if not contestant.reason])
     return contestants
 
 
-@contextlib.contextmanager
-def _reason_for(contestants: Sequence[Contestant]) -> Iterator[None]:
-    """A runtime that fails takes its own contestants out of the race, with the reason; the others go on."""
-    try:
-        yield
-    except RuntimeProblem as error:
-        for contestant in contestants:
-            contestant.reason = str(error)
+def _twin_of_one(able: Sequence[Contestant]) -> list[Contestant]:
+    """The A/A pair: of the first float32 contestant with the fewest threads, or else the first of all. Gives it its twin and returns that."""
+    ranked = sorted(able, key=lambda contestant: (not contestant.artifact.format.endswith("float32"), contestant.threads))
+    for contestant in ranked[:1]:
+        contestant.twin = Contestant(contestant.artifact, contestant.runtime, 0, threads=contestant.threads, rate_hz=contestant.rate_hz)
+    return [contestant.twin for contestant in ranked[:1] if contestant.twin]
 
 
-def _test_itself(contestant: Contestant, golden: Path, target: Target, threads: int) -> None:
+def _test_itself(contestant: Contestant, golden: Path, target: Target) -> None:
     artifact = contestant.artifact
-    job = {"job": "selftest", "model": str(artifact.path), "assume": artifact.assume, "golden": str(golden), "threads": threads}
-    with _reason_for([contestant]):
+    job = {"job": "selftest", "model": str(artifact.path), "assume": artifact.assume, "golden": str(golden), "threads": contestant.threads}
+    with reason_for([contestant]):
         answer = target.run(job, contestant.runtime)
         if not answer["passed"]:
             contestant.reason = (
@@ -115,52 +140,27 @@ def _test_itself(contestant: Contestant, golden: Path, target: Target, threads: 
             )
 
 
-def _measure_cold(contestant: Contestant, images_file: Path, target: Target, threads: int) -> None:
-    artifact = contestant.artifact
-    job = {"job": "cold", "model": str(artifact.path), "assume": artifact.assume, "images": str(images_file), "threads": threads}
-    with _reason_for([contestant]):
-        answer = target.run(job, contestant.runtime)
-        contestant.cold = {
-            "import_ms": answer["import_ns"] / 1e6,
-            "load_ms": answer["load_ns"] / 1e6,
-            "first_ms": answer["first_ns"] / 1e6,
-            "peak_memory_bytes": answer["peak_memory_bytes"],
-        }
+def _measure_cold(contestant: Contestant, images_file: Path, target: Target, seconds: float) -> None:
+    """Each number from fresh processes: one, and more while they have taken less than `seconds`. Kept is the median."""
+    artifact, begin = contestant.artifact, time.perf_counter()
+    answers: list[Message] = []
+    job = {"job": "cold", "model": str(artifact.path), "assume": artifact.assume, "images": str(images_file), "threads": contestant.threads}
+    with reason_for([contestant]):
+        while not answers or (len(answers) < COLD_RUNS and time.perf_counter() - begin < seconds):
+            answers.append(target.run(job, contestant.runtime))
+        times = {f"{name}_ms": float(np.median([answer[f"{name}_ns"] for answer in answers])) / 1e6 for name in ("import", "load", "first")}
+        memory = int(np.median([answer["peak_memory_bytes"] for answer in answers]))
+        contestant.cold = {**times, "peak_memory_bytes": memory, "cold_runs": len(answers)}
 
 
-def _start(stack: contextlib.ExitStack, contestants: list[Contestant], images_file: Path, target: Target, threads: int) -> Worker:
+def _start(stack: contextlib.ExitStack, contestants: list[Contestant], images_file: Path, target: Target) -> Worker:
     for index, contestant in enumerate(contestants):
         contestant.index = index
     artifacts = [contestant.artifact for contestant in contestants]
     models = {"models": [str(artifact.path) for artifact in artifacts], "assume": [artifact.assume for artifact in artifacts]}
-    job = {"job": "time", **models, "images": str(images_file), "threads": threads}
+    job = {"job": "time", **models, "images": str(images_file), "threads": contestants[0].threads}
     worker = stack.enter_context(target.start(job, contestants[0].runtime))
     ready = worker.receive()
     for contestant, facts in zip(contestants, ready["models"], strict=True):
-        contestant.facts = facts
+        contestant.facts, contestant.tick_ns = facts, ready["tick_ns"]
     return worker
-
-
-def _take_turns(
-    contestants: list[Contestant], workers: dict[str, Worker], seconds: float, between_rounds: Callable[[], None], progress: Progress
-) -> None:
-    """Rounds until every contestant has its samples and its seconds."""
-    order = np.random.default_rng(0)
-    budget = seconds * len(contestants)
-    begin = time.perf_counter()
-    while any(contestant.samples < MIN_SAMPLES or contestant.seconds < seconds for contestant in contestants):
-        for index in order.permutation(len(contestants)):
-            contestant = contestants[index]
-            with _reason_for([other for other in contestants if other.runtime == contestant.runtime]):
-                worker = workers[contestant.runtime]
-                worker.send({"model": contestant.index, "runs": contestant.block_runs})
-                answer = worker.receive()
-                contestant.invoke_ns.append(answer["invoke_ns"])
-                contestant.predict_ns.append(answer["predict_ns"])
-        contestants = [contestant for contestant in contestants if not contestant.reason]
-        if not contestants:
-            return
-        between_rounds()
-        elapsed = min(time.perf_counter() - begin, budget)
-        done = int(1000 * (0.5 + 0.5 * min(elapsed / budget, 0.99)))
-        progress(done, 1000, f"{len(contestants[0].predict_ns)} rounds of {len(contestants)} models")

@@ -1,18 +1,19 @@
 """Latency results on disk: versioned JSON with every raw sample; statistics are computed when it is read.
 
-schema 2   {schema, target, utc, host, threads, validity, aa, rows: [{artifact, format, sha256, bytes, peer, runtime, runtime_version, kernels,
-           threads, delegate, rate_hz, achieved_hz, missed, import_ms, load_ms, first_ms, peak_memory_bytes, cold_runs, reason, blocks, invoke_ns,
-           predict_ns, pipeline_blocks, pipeline_ns}]}
+schema 2   {schema, target, utc, host, threads, validity, aa, reference_rows, rows: [{artifact, format, sha256, bytes, peer, runtime,
+           runtime_version, kernels, threads, delegate, rate_hz, achieved_hz, missed, import_ms, load_ms, first_ms, peak_memory_bytes, cold_runs,
+           reason, blocks, invoke_ns, predict_ns, pipeline_blocks, pipeline_ns}]}
            `validity` is {verdict: "VALID" | "INVALID", reasons: [text]}, always there; of a board also `board` (its facts, and readings before,
            during and after). `aa` is what one artifact told against itself, {artifact, runtime, threads, ratio, low, high}, or null.
-           `threads` at the top is the least of the rows' counts. `peer`: null, or the name of another tool that made the file. `rate_hz`: null, or
-           the rate of a paced session; then `achieved_hz` and `missed` (slots begun too late) say how it was kept, else they are null.
+           `threads` at the top is the least of the rows' numbers. `peer`: null, or the name of another tool that made the file. `rate_hz`: null,
+           or the rate of a paced session; then `achieved_hz` and `missed` (runs not done when the next was due) say how it was kept.
            `import_ms`, `load_ms`, `first_ms` and `peak_memory_bytes` are medians of `cold_runs` fresh processes.
            `blocks` is the number of runs in each round; `invoke_ns` and `predict_ns` are all samples in order, as base64 of zlib-compressed
            little-endian int64 nanoseconds. `pipeline_ns` likewise, by `pipeline_blocks`; null where nothing decodes pictures.
+           `reference_rows`: as `rows`, of the files that were measured in the same session to be compared with; none without --compare.
            A row that could not run has `reason`, no samples, and lacks what only running tells.
-schema 1   the same without validity (but of a board), aa, peer, rate_hz, achieved_hz, missed, cold_runs, pipeline_blocks and pipeline_ns. Read as
-           schema 2 with nulls.
+schema 1   the same without validity (but of a board), aa, reference_rows, peer, rate_hz, achieved_hz, missed, cold_runs, pipeline_blocks and
+           pipeline_ns. Read as schema 2 with nulls.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ import numpy as np
 
 from benchmarks.latency import Contestant
 from benchmarks.statistics import ratio_interval
-from benchmarks.validity import VALID
+from benchmarks.steadiness import against_itself, faults
+from benchmarks.validity import INVALID, VALID
 from edge_runtime.bench import FLOORS
 from edge_runtime.board import host_facts
 from edge_runtime.errors import InputError, first_line
@@ -104,6 +106,11 @@ class LatencyResult:
         return [LatencyRow(row) for row in self.fields["rows"] if not row["reason"]]
 
     @property
+    def reference_rows(self) -> list[LatencyRow]:
+        """What was measured in the same session to be compared with, and is no part of the workspace."""
+        return [LatencyRow(row) for row in self.fields["reference_rows"] if not row["reason"]]
+
+    @property
     def validity(self) -> str:
         """ "VALID", "INVALID: the reasons", or "" where nobody judged (schema 1, on this machine)."""
         found = self.fields.get("validity")
@@ -134,18 +141,30 @@ def _conditions(row: LatencyRow) -> tuple[Any, ...]:
     return row.fields["runtime"], row.threads, row.rate_hz
 
 
-def to_result(contestants: Sequence[Contestant], target: str, threads: int = 1, elsewhere: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What `latency/<target>-<utc>.json` holds. elsewhere: {host, board, validity} of a machine that is not this one."""
+def to_result(
+    contestants: Sequence[Contestant],
+    target: str,
+    threads: int = 1,
+    elsewhere: Mapping[str, Any] | None = None,
+    *,
+    earlier: Sequence[Contestant] = (),
+    reasons: Sequence[str] = (),
+) -> dict[str, Any]:
+    """What `latency/<target>-<utc>.json` holds. threads: the least number. elsewhere: {host, board, validity} of a machine that is not this one.
+    earlier: what was measured beside, to compare with. reasons: what makes it INVALID beside what the samples say themselves."""
+    everyone = [*contestants, *earlier]
+    found = [*((elsewhere or {}).get("validity") or {"reasons": []})["reasons"], *reasons, *faults(everyone)]
     return {
         "schema": SCHEMA,
         "target": target,
         "utc": datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"),
         "host": host_facts(),
         "threads": threads,
-        "validity": {"verdict": VALID, "reasons": []},
-        "aa": None,
         **(elsewhere or {}),
+        "validity": {"verdict": INVALID if found else VALID, "reasons": found},
+        "aa": against_itself(everyone),
         "rows": [_row(contestant) for contestant in contestants],
+        "reference_rows": [_row(contestant) for contestant in earlier],
     }
 
 
@@ -161,6 +180,8 @@ def _row(contestant: Contestant) -> dict[str, Any]:
         "runtime": contestant.runtime,
         "threads": contestant.threads,
         "rate_hz": contestant.rate_hz,
+        "achieved_hz": 1e9 * contestant.samples / contestant.span_ns if contestant.rate_hz and contestant.span_ns else None,
+        "missed": contestant.missed if contestant.rate_hz else None,
         **contestant.facts,
         **contestant.cold,
         "reason": contestant.reason,
@@ -181,10 +202,11 @@ def read_result(path: Path) -> LatencyResult:
         schema = fields.get("schema")
         if type(schema) is not int or not 1 <= schema <= SCHEMA:
             raise InputError(f"{path} has schema {schema}, this edgeproof reads up to {SCHEMA}: upgrade it.")
-        fields = {"aa": None, **fields, "rows": [{**_SINCE_2, **row} for row in fields["rows"]]}
-        for row in LatencyResult(fields).rows:
+        lists = {name: [{**_SINCE_2, **row} for row in fields.get(name, ())] for name in ("rows", "reference_rows")}
+        result = LatencyResult({"aa": None, **fields, **lists})
+        for row in (*result.rows, *result.reference_rows):
             _check(row)  # a reader must not find out in the middle of a table
-        return LatencyResult(fields)
+        return result
     except (OSError, ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
         raise InputError(f"Cannot read latency result {path} ({first_line(error)}).") from None
 

@@ -13,6 +13,7 @@ import numpy as np
 Z_ONE_SIDED_95 = 1.6448536269514722  # quantiles of the normal distribution
 Z_TWO_SIDED_95 = 1.959963984540054
 POWER = 0.8
+LEAST_DIFFERENCE = 0.02  # of two latencies
 _REPETITIONS = 4000
 _MOST_IMAGES = 10_000_000
 
@@ -118,7 +119,28 @@ def ratio_interval(numerator: np.ndarray, denominator: np.ndarray, level: float 
     numerator, denominator: float [pairs], each the median of one block, measured next to each other in time. Deterministic.
     """
     ratios = np.asarray(numerator, np.float64) / np.asarray(denominator, np.float64)
-    picks = np.random.default_rng(0).integers(0, len(ratios), (resamples, len(ratios)))
-    medians = np.median(ratios[picks], axis=1)
-    low, high = np.quantile(medians, [(1 - level) / 2, (1 + level) / 2])
-    return float(np.median(ratios)), float(low), float(high)
+    low, high = _middle_part(_median_draws(ratios, resamples, seed=0), level)
+    return float(np.median(ratios)), low, high
+
+
+def ratio_of_ratios(now: np.ndarray, then: np.ndarray, level: float = 0.99, resamples: int = 2000) -> tuple[float, float, float]:
+    """(ratio, low, high) of two medians from two sessions, each of ratios float [pairs] paired within its own: both are drawn again, apart."""
+    draws = _median_draws(now, resamples, seed=0) / _median_draws(then, resamples, seed=1)
+    return float(np.median(now) / np.median(then)), *_middle_part(draws, level)
+
+
+def _median_draws(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    picks = np.random.default_rng(seed).integers(0, len(values), (resamples, len(values)))
+    medians: np.ndarray = np.median(values[picks], axis=1)
+    return medians
+
+
+def _middle_part(draws: np.ndarray, level: float) -> tuple[float, float]:
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def differs(ratio: float, low: float, high: float, least: float = LEAST_DIFFERENCE) -> bool:
+    """Whether two latencies differ for more than chance and place: the ratio is off 1 by more than `least`, and its interval is wholly on that
+    side of 1. One file opened twice lies at two addresses, and that alone can make it faster by half a percent, reproducibly."""
+    return abs(ratio - 1) > least and not low <= 1 <= high

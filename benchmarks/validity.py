@@ -1,4 +1,4 @@
-"""Whether times measured on a board may be called the board's: VALID, or INVALID with the reasons."""
+"""Whether times may be called the machine's: VALID, or INVALID with the reasons. What its sensors tell; see also `benchmarks.steadiness`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from edge_runtime.board import SINCE_BOOT, throttle_words
+from edge_runtime.board import SINCE_BOOT, host_facts, reading, throttle_words
 from edge_runtime.worker import Worker
 
 VALID, INVALID = "VALID", "INVALID"
 _READ_EVERY_SECONDS = 1.0
 CLOCK_SHARE = 0.02  # a clock that moved by less is the same one, rounded
+TURBO_SHARE = 0.10  # and a desktop's, which is never still while its cores take turns at the highest step
 _NOW = (1 << SINCE_BOOT) - 1
 
 Reading = Mapping[str, Any]  # of edge_runtime.board.reading or full_reading
@@ -28,14 +29,20 @@ def judge(facts: Mapping[str, Any], before: Reading, during: Sequence[Reading], 
     """facts: of edge_runtime.board.board_facts. before, after: with throttle bits, of an idle board. during: while it was timed."""
     reasons = [f"a virtual machine, not a board ({facts['virtual']})"] if facts["virtual"] else []
     reasons += _throttled(before, after)
-    if any(one["cooling"] for one in (before, *during, after)):
-        reasons.append("the kernel slowed the processor down for heat")
-    clocks = [one["clock_khz"] for one in during if one["clock_khz"]]
-    if clocks and min(clocks) < (1 - CLOCK_SHARE) * max(clocks):
-        moved = f"the clock moved between {min(clocks) / 1000:.0f} and {max(clocks) / 1000:.0f} MHz"
-        governor = facts["governor"]
-        reasons.append(moved if governor in ("performance", "") else f"{moved} (governor {governor}: set performance)")
+    reasons += _slowed((before, *during, after)) + _moved(during, facts["governor"], CLOCK_SHARE)
     return Validity(INVALID if reasons else VALID, tuple(reasons))
+
+
+def _slowed(readings: Sequence[Reading]) -> list[str]:
+    return ["the kernel slowed the processor down for heat"] if any(one["cooling"] for one in readings) else []
+
+
+def _moved(during: Sequence[Reading], governor: str, share: float) -> list[str]:
+    clocks = [one["clock_khz"] for one in during if one["clock_khz"]]
+    if not clocks or min(clocks) >= (1 - share) * max(clocks):
+        return []
+    moved = f"the clock moved between {min(clocks) / 1000:.0f} and {max(clocks) / 1000:.0f} MHz"
+    return [moved if governor in ("performance", "") else f"{moved} (governor {governor}: set performance)"]
 
 
 def _throttled(before: Reading, after: Reading) -> list[str]:
@@ -44,6 +51,23 @@ def _throttled(before: Reading, after: Reading) -> list[str]:
     came = (last & ~first) >> SINCE_BOOT
     words = throttle_words((first | last | came) & _NOW)
     return [f"{' and '.join(words)} while it was timed"] if words else []
+
+
+@dataclass
+class LocalWatch:
+    """Reads this machine's sensors while it is timed: files of the kernel's, once a second."""
+
+    during: list[Reading] = field(default_factory=list)
+    _last: float = 0.0
+
+    def read(self) -> None:
+        """Called between two rounds, as often as one likes."""
+        if time.monotonic() - self._last >= _READ_EVERY_SECONDS:
+            self._last = time.monotonic()
+            self.during.append(reading())
+
+    def faults(self) -> list[str]:
+        return _slowed(self.during) + _moved(self.during, host_facts()["governor"], TURBO_SHARE)
 
 
 @dataclass

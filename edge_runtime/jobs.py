@@ -30,7 +30,8 @@ from edge_runtime.errors import EdgeproofError, InputError, UnsupportedModelErro
 from edge_runtime.golden import GoldenVectors, self_test
 from edge_runtime.inspection import record_tensors
 from edge_runtime.interpreter import find_runtime, import_runtime, open_model
-from edge_runtime.timing import TimedModel, peak_memory_bytes
+from edge_runtime.timing import TimedModel, clock_tick_ns, peak_memory_bytes
+from edge_runtime.turns import Turns
 
 Job = Mapping[str, Any]
 Message = dict[str, Any]
@@ -70,17 +71,20 @@ def predict_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
 
 
 def time_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
-    """{models: [...], assume: [...], images.npy}: opens and warms all models, then serves one block a turn ({"model": index, "runs": n})."""
+    """{models: [...], assume: [...], images.npy}: opens and warms all models, then serves one block a turn.
+
+    A turn is {"model": index, "runs": n}, with "rate_hz" if they are to be paced, or with "scope": "pipeline". See `edge_runtime.turns`.
+    """
     images = np.load(job["images"], mmap_mode="r")
     timed = []
     for model, assume in zip(job["models"], job.get("assume") or [None] * len(job["models"]), strict=True):
         classifier = _open(job, model, assume)
         timed.append(TimedModel(classifier, np.ascontiguousarray(classifier.metadata.preprocessing.as_batch(images))))
         timed[-1].warm_up()
-    emit({"event": "ready", "models": [describe(model.classifier) for model in timed]})
+    emit({"event": "ready", "models": [describe(model.classifier) for model in timed], "tick_ns": clock_tick_ns()})
+    served = Turns(timed)
     for turn in turns:
-        invoke, predict = timed[turn["model"]].block(turn["runs"])
-        emit({"event": "samples", "invoke_ns": invoke.tolist(), "predict_ns": predict.tolist()})
+        emit({"event": "samples", **served.serve(turn)})
     return {}
 
 

@@ -1,14 +1,15 @@
 """The measuring loop, and how much is measured: single stream, batch 1, real images in rotation.
 
 One pass takes four clock readings and so yields two scopes of the very same run: `invoke` (the interpreter alone) and `predict`
-(encode the pixels, run, take the label).
+(encode the pixels, run, take the label). `edge_runtime.pipeline` times the third.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +25,8 @@ MAX_BLOCK_RUNS = 1000
 BLOCK_SECONDS = 0.02  # long enough to hide the turn, short enough for many rounds
 TIMED_IMAGES = 256  # in rotation: real images, so that no branch predictor learns the one
 REFILL_RUNS = 5  # unrecorded, at the start of a block: the model before it left the caches cold, which is no cost of this one
+_TICK_READINGS = 2000
+_ROUNDED = 3  # so many neighbouring lengths may be one, rounded
 
 
 def block_runs(latest_ns: Sequence[int]) -> int:
@@ -31,6 +34,16 @@ def block_runs(latest_ns: Sequence[int]) -> int:
     if not latest_ns:
         return MIN_BLOCK_RUNS
     return int(np.clip(BLOCK_SECONDS / (float(np.median(latest_ns)) / 1e9), MIN_BLOCK_RUNS, MAX_BLOCK_RUNS))
+
+
+@dataclass(frozen=True)
+class PacedBlock:
+    """Inferences at a rate: int64 [runs] nanoseconds of both scopes, and how the rate was kept."""
+
+    invoke: np.ndarray
+    predict: np.ndarray
+    span_ns: int  # from the first slot to the end of the last: runs / span is the rate achieved
+    missed: int  # runs that were not done when the next slot began
 
 
 @dataclass
@@ -43,12 +56,32 @@ class TimedModel:
 
     def block(self, runs: int) -> tuple[np.ndarray, np.ndarray]:
         """Time `runs` single inferences, after a few unrecorded ones. Returns (invoke, predict), each int64 [runs] in nanoseconds."""
+        self._run(REFILL_RUNS)
+        return self._run(runs)
+
+    def paced_block(self, runs: int, rate_hz: float) -> PacedBlock:
+        """Time `runs` inferences as a camera asks for them: one each 1/rate seconds, asleep in between.
+
+        That takes longer than one after the other: while it sleeps the clock falls, and others fill the caches. One that is late gives up
+        the slots it overran; the first inference, which comes after another model's turn, is not recorded.
+        """
+        period, missed, samples = round(1e9 / rate_hz), 0, []
+        self._run(1)
+        begin = slot = time.perf_counter_ns() + period
+        for _ in range(runs):
+            time.sleep(max(0, slot - time.perf_counter_ns()) / 1e9)
+            samples.append(self._run(1))
+            overrun = (time.perf_counter_ns() - slot) // period
+            missed += overrun > 0
+            slot += (1 + overrun) * period
+        invoke, predict = (np.concatenate(scope) for scope in zip(*samples, strict=True))
+        return PacedBlock(invoke, predict, slot - begin, missed)
+
+    def _run(self, runs: int) -> tuple[np.ndarray, np.ndarray]:
         invoke, predict = np.empty(runs, np.int64), np.empty(runs, np.int64)
         model, encode, clock = self.classifier.model, self.classifier.encode, time.perf_counter_ns
-        collecting = gc.isenabled()
-        gc.disable()  # a collection inside a run would be billed to the model
-        try:
-            for run in range(-REFILL_RUNS, runs):
+        with no_collection():
+            for run in range(runs):
                 image = self._next_image()
                 begin = clock()
                 model.set_input(encode(image))
@@ -57,11 +90,7 @@ class TimedModel:
                 done = clock()
                 model.get_output().argmax()
                 end = clock()
-                if run >= 0:
-                    predict[run], invoke[run] = end - begin, done - ready
-        finally:
-            if collecting:
-                gc.enable()
+                predict[run], invoke[run] = end - begin, done - ready
         return invoke, predict
 
     def warm_up(self) -> int:
@@ -76,6 +105,34 @@ class TimedModel:
         image = self.images[self.position : self.position + 1]
         self.position = (self.position + 1) % len(self.images)
         return image
+
+
+@contextlib.contextmanager
+def no_collection() -> Iterator[None]:
+    """The garbage collector off: a collection inside a run would be billed to the model."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def clock_tick_ns(clock: Callable[[], int] = time.perf_counter_ns) -> int:
+    """The step of the clock that times, in nanoseconds: the least by which two lengths of time differ that it tells apart.
+
+    Lengths of a clock with a step lie on a grid (±1 ns, where the step is no whole number of them); those of one without are any number.
+    """
+    readings = [clock() for _ in range(_TICK_READINGS)]
+    while readings[-1] == readings[0]:  # a step longer than all that
+        readings.append(clock())
+    lengths = np.unique(np.diff(np.asarray(readings, np.int64)))
+    groups = np.split(lengths, np.flatnonzero(np.diff(lengths) > 1) + 1)
+    if max(map(len, groups)) > _ROUNDED:
+        return 1
+    starts = np.array([group[0] for group in groups])
+    return int(np.diff(starts).min() if len(starts) > 1 else starts[0])
 
 
 def peak_memory_bytes() -> int:

@@ -57,6 +57,20 @@ TargetOption = Annotated[
     typer.Option("--on", metavar="TARGET", help="Where to run: local, sim-pi3, sim-zero2, sim-pi4, sim-pi5, ssh://user@host:port (may be repeated)."),
 ]
 SecondsOption = Annotated[float, typer.Option("--seconds", help="Least measuring time for each artifact and runtime.")]
+ThreadsOption = Annotated[
+    str, typer.Option("--threads", metavar="N,…", help="Threads of each interpreter; several (1,2,4) are measured in the same session.")
+]
+CompareOption = Annotated[
+    Path | None,
+    typer.Option("--compare", metavar="REF", help="Fail on what became slower: an earlier workspace, model, or result (file, or folder of them)."),
+]
+SlowdownOption = Annotated[
+    float | None, typer.Option("--max-slowdown", metavar="PCT", help="With --compare: so many percent more (default: 2 of counts, 5 of times).")
+]
+RateOption = Annotated[
+    float | None,
+    typer.Option("--rate", metavar="HZ", help="Pictures a second, asleep in between, as a camera app runs (default: one after the other)."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else there.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show what TensorFlow and the converters print.")]
 

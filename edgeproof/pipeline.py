@@ -54,7 +54,7 @@ class Outcome:
 def run(workspace: Workspace, console: Console, options: Options) -> Outcome:
     """Every stage in order. Raises the error tree; formats that fail are reported in the outcome."""
     check_margin(options.margin_pp)  # before minutes of work, not after
-    check_measuring(options.seconds, 1)
+    check_measuring(options.seconds)
     begin = time.perf_counter()
     make_baseline(workspace, console, options)
     fold_baseline(workspace, console)

@@ -100,27 +100,35 @@ def latency_table(result: LatencyResult) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    threads = result.fields["threads"]
-    table = Table(
-        "format", "runtime", "delegate", "invoke p50", "predict p50", "p90", "p99", "load", "first run", "peak memory", "runs",
-        box=None, pad_edge=False, header_style="bold", title=Text(f"Latency on {result.target}, {threads} thread(s)"), title_justify="left",
-    )  # fmt: skip
-    for index in range(3, 11):
-        table.columns[index].justify = "right"
+    counts = sorted({row.threads for row in result.rows})
+    paced = any(row.rate_hz for row in result.rows)
+    columns = ["invoke p50", "predict p50", "p90", "p99", "pipeline", "load", "first run", "peak memory", "runs", *(["kept up"] if paced else [])]
+    table = Table("format", "runtime", "delegate", box=None, pad_edge=False, header_style="bold", title=Text(_title(result)), title_justify="left")
+    for column in (["threads"] if len(counts) > 1 else []) + columns:
+        table.add_column(column, justify="right")
     for row in result.rows:
         facts = row.fields
         table.add_row(
             Text(facts["format"]),
             f"{facts['runtime']} {facts['runtime_version']}",
-            facts["delegate"],
+            facts["delegate"].removesuffix("ExecutionProvider"),
+            *([str(row.threads)] if len(counts) > 1 else []),
             _microseconds(row.percentile_us(50, "invoke")),
             *(_microseconds(row.percentile_us(percent)) for percent in (50, 90, 99)),
+            _microseconds(row.percentile_us(50, "pipeline")),
             f"{facts['load_ms']:.1f} ms",
             f"{facts['first_ms']:.2f} ms",
             f"{facts['peak_memory_bytes'] / 1e6:.0f} MB",
             f"{len(row.samples['predict']):,}",
+            *([f"{facts['achieved_hz']:.4g} Hz, {facts['missed']} late"] if row.rate_hz else []),
         )
     return table
+
+
+def _title(result: LatencyResult) -> str:
+    counts = ", ".join(map(str, sorted({row.threads for row in result.rows} or {result.fields["threads"]})))
+    rates = ", ".join(f"{rate:g}" for rate in sorted({row.rate_hz for row in result.rows if row.rate_hz}))
+    return f"Latency on {result.target}, {counts} thread(s)" + (f", paced at {rates} Hz" if rates else "")
 
 
 def layer_tables(parity: Mapping[str, Any]) -> list[Table]:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from benchmarks.counts import CountResult
     from benchmarks.results import LatencyResult
     from edgeproof.console import Console
+    from edgeproof.stages.comparing import References
     from edgeproof.workspace import Workspace
 
 
@@ -47,19 +48,17 @@ def show_verdicts(place: Workspace, console: Console) -> None:
 
 def show_measured(
     results: Sequence[LatencyResult | CountResult],
-    references: Mapping[str, CountResult],
-    most_percent: float,
+    references: References,
     console: Console,
     most_ms: float | None = None,
     *,
     runtimes: Sequence[str] = (),
 ) -> int:
-    """A table a target, and how counts compare with their reference and predicted times with their limit.
+    """A table a target, and how results compare with their reference and predicted times with their limit.
 
     runtimes: the only ones that were asked for. Programs are given a result's fields, or with several targets {results: [...]}.
     The exit code: 1 if one is slower or nothing was measured, else 3 if a limit lies within an interval.
     """
-    from benchmarks.compare import compare, sentences
     from benchmarks.counts import CountResult
     from benchmarks.limits import judge_all
     from benchmarks.reports.instructions import counts_table
@@ -75,14 +74,13 @@ def show_measured(
         if isinstance(result, CountResult) and any(row.predicted("invoke") for row in result.rows):
             console.show("")
             console.show(predicted_table(result))
-        if isinstance(result, LatencyResult) and result.validity:
+        if isinstance(result, LatencyResult):
             console.show(f"Times of {result.target} are {result.validity}.")
-        if isinstance(result, CountResult) and result.target in references:
-            comparison = compare(result, references[result.target], most_percent, runtimes=runtimes)
-            fields["comparison"] = {"passed": comparison.passed, "max_slowdown_percent": most_percent, "lines": sentences(comparison)}
+        if compared := references.judge(result, runtimes):
+            verdict, fields["comparison"] = compared
             for line in fields["comparison"]["lines"]:
                 console.show(line)
-            codes.append(0 if comparison.passed else 1)
+            codes.append(exit_code(verdict.value))
         if isinstance(result, CountResult) and most_ms is not None and result.rows:
             limited = judge_all(result, most_ms)
             fields["limit"] = {"max_ms": most_ms, "verdict": limited.verdict.value, "lines": limited.lines}

@@ -12,6 +12,7 @@ from edgeproof.options import (
     DEFAULT_WORKSPACE,
     AssumeOption,
     BaselineOption,
+    CompareOption,
     ExportOption,
     FreezeOption,
     FurtherExports,
@@ -19,10 +20,13 @@ from edgeproof.options import (
     HeldOutOption,
     JsonOption,
     KernelsOption,
+    RateOption,
     RejudgeOption,
     RuntimeOption,
     SecondsOption,
+    SlowdownOption,
     TargetOption,
+    ThreadsOption,
     VerboseOption,
     WorkspaceOption,
     open_workspace,
@@ -114,14 +118,11 @@ def bench(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     on: TargetOption = ["local"],  # noqa: B006 - typer copies it
     runtime: RuntimeOption = None,
-    threads: Annotated[int, typer.Option("--threads", help="Threads of each interpreter.")] = 1,
+    threads: ThreadsOption = "1",
     seconds: SecondsOption = 2.0,
-    compare: Annotated[
-        Path | None, typer.Option("--compare", metavar="REF", help="Simulated boards: fail on more instructions than this result (file, or folder).")
-    ] = None,
-    max_slowdown: Annotated[
-        float | None, typer.Option("--max-slowdown", metavar="PCT", help="With --compare: so many percent more (default 2).")
-    ] = None,
+    rate: RateOption = None,
+    compare: CompareOption = None,
+    max_slowdown: SlowdownOption = None,
     max_ms: Annotated[
         float | None, typer.Option("--max-ms", metavar="MS", help="Simulated boards: fail when a prediction is longer, its whole interval.")
     ] = None,
@@ -129,25 +130,30 @@ def bench(
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> int:
-    """Measure latency, interleaved: batch 1, real images, all artifacts and runtimes in turn. On simulated boards, count and predict."""
-    from benchmarks.compare import DEFAULT_SLOWDOWN_PERCENT, check_slowdown
-    from edgeproof.stages import recording
+    if record:
+        recording.check_recordable(place)
+    """Measure latency, interleaved: batch 1, real images, all artifacts and runtimes in turn. On simulated boards, count and predict.
+
+    With --compare on this machine or a board: an earlier workspace's files (or one .tflite, .onnx, or a folder of them) are measured in the same
+    session, side by side; an earlier result (a file of latency/) is compared by each format's ratio to float32. Times of two sessions as such
+    are never compared. Exits with 1 if a whole 99 % interval is past --max-slowdown, with 3 if the limit lies inside one.
+    """
     from edgeproof.stages.benching import bench as measure
-    from edgeproof.stages.counting import check_predictable, references_of
+    from edgeproof.stages.benching import check_measuring, read_threads
+    from edgeproof.stages.comparing import references_of
+    from edgeproof.stages.counting import check_predictable
 
     refuse_without("--compare", compare is not None, **{"max-slowdown": max_slowdown is not None})
-    allowed = DEFAULT_SLOWDOWN_PERCENT if max_slowdown is None else max_slowdown
-    check_slowdown(allowed)
-    references = {} if compare is None else references_of(compare, on)
+    counts = read_threads(threads)
+    check_measuring(seconds, counts, rate)
+    references = references_of(compare, on, max_slowdown, threads=counts, rate_hz=rate)
     if max_ms is not None:
         check_predictable(max_ms, on)
     place, console = open_workspace(workspace, as_json, verbose)
     if record:
         recording.check_recordable(place)
-    results = measure(place, console, targets=on, runtimes=runtime or (), threads=threads, seconds=seconds)
-    code = show_measured(results, references, allowed, console, max_ms, runtimes=runtime or ())
-    if record:
-        code = recording.record(place, console, results) or code
+    results = measure(place, console, targets=on, runtimes=runtime or (), threads=counts, seconds=seconds, rate_hz=rate, earlier=references.files)
+    code = show_measured(results, references, console, max_ms, runtimes=runtime or ())
     if any(result.rows for result in results):
         console.show(f"Next: edgeproof dashboard{place.option}")
     return code

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from benchmarks.compare import find_reference
 from benchmarks.counts import CountResult, to_result
 from benchmarks.instructions import Counted, count_instructions
 from benchmarks.limits import check_limit
@@ -44,14 +42,6 @@ def _predicted(counted: Sequence[Counted], target: SimulatedTarget, console: Con
     except RuntimeMissingError as error:
         console.say(str(error))
         return [], ""
-
-
-def references_of(place: Path, targets: Sequence[str]) -> dict[str, CountResult]:
-    """The reference of each target, read before minutes of work. InputError for a target that is no simulated board, and when one is missing."""
-    for name in targets:
-        if name not in SIMULATED:
-            raise InputError(f"--compare is for simulated boards, whose counts repeat: {name} is none.")
-    return {name: find_reference(place, name) for name in targets}
 
 
 def check_predictable(most_ms: float, targets: Sequence[str]) -> None:
