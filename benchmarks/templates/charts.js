@@ -10,7 +10,7 @@ function loadVega() {
 async function draw(place, name, sets, texts) {
   await loadVega();
   let text = JSON.stringify(specifications[name]).replaceAll('"@title"', JSON.stringify(texts.title));
-  for (const list of ["formats", "names", "accuracies"]) text = text.replaceAll(`["@${list}"]`, JSON.stringify(texts[list] || []));
+  for (const list of ["formats", "colours", "names", "accuracies"]) text = text.replaceAll(`["@${list}"]`, JSON.stringify(texts[list] || []));
   const specification = { ...JSON.parse(text), datasets: sets, ...(texts.height ? { height: texts.height } : {}) };
   if (place.clientWidth < 500) specification.config.legend.layout = { bottom: { direction: "vertical", anchor: "start" } };
   if (texts.without !== undefined) specification.layer.splice(texts.without, 1);
@@ -19,7 +19,12 @@ async function draw(place, name, sets, texts) {
   place.replaced = view;
 }
 
-const subjectsOf = (groups) => [...new Set(groups.flatMap((group) => group.map((point) => point.subject)))];
+// The files in a chart and their colours: each format has its own, in every chart of the workspace.
+function formatsIn(points, known) {
+  const all = [...new Set([...known, ...points.map((point) => point.subject)])], present = new Set(points.map((point) => point.subject));
+  const formats = all.filter((name) => present.has(name));
+  return { formats, colours: formats.map((name) => `var(--c${all.indexOf(name) % 10})`) };
+}
 const timed = (value) => (value < 100 ? value.toFixed(1) : value < 10000 ? value.toFixed(0) : (value / 1000).toFixed(1) + " ms").replace(/^([\d.]+)$/, "$1 µs");
 const passes = (point, chosen) => (!chosen.format || point.format === chosen.format) && (!chosen.runtime || point.runtime === chosen.runtime);
 
@@ -38,7 +43,7 @@ function accuracies(points) {
   return [Math.max(middle - half, 0), Math.min(middle + half, 1)];
 }
 
-function drawScatter(section, group, all) {
+function drawScatter(section, group, known) {
   const points = group.points.filter((point) => passes(point, chosenOf(section))), front = frontOf(points);
   const predicted = group.kind === "predicted";
   const said = (point) => (predicted ? `predicted ${point.time.toPrecision(3)} ms (${point.low.toPrecision(3)} to ${point.high.toPrecision(3)})` : `measured ${timed(point.time)}`);
@@ -53,10 +58,10 @@ function drawScatter(section, group, all) {
   if (!points.length) return part(section, "scatter").replaceChildren(element("p", "No file of that kind has a time there.", { class: "soft" }));
   const end = { time: Math.max(...points.map((point) => point.time)), accuracy: front.at(-1).accuracy }; // so that a front of one file is a line, too
   const sets = { points: points.map((point) => ({ ...point, said: said(point) })), front: [...front, end] };
-  return draw(part(section, "scatter"), "scatter", sets, { title, formats: subjectsOf(all.map((one) => one.points)), accuracies: accuracies(points) });
+  return draw(part(section, "scatter"), "scatter", sets, { title, ...formatsIn(points, known), accuracies: accuracies(points) });
 }
 
-function drawDistributions(section, session) {
+function drawDistributions(section, session, known) {
   const rows = session.rows.filter((row) => passes(row, chosenOf(section))).sort((a, b) => a.p50 - b.p50);
   const ratio = Math.pow(session.high / session.low, 1 / 64);
   const named = (row) => `${row.subject} · ${row.runtime}`;
@@ -72,7 +77,7 @@ function drawDistributions(section, session) {
   warning.hidden = !session.warning;
   warning.textContent = `Not to be trusted: ${session.warning}`;
   const title = `measured time of one image, µs, on ${session.title}`;
-  return draw(part(section, "distributions"), "distributions", { bins, marks }, { title, formats: subjectsOf([session.rows]), names: rows.map(named), height: 36 * Math.max(rows.length, 1) });
+  return draw(part(section, "distributions"), "distributions", { bins, marks }, { title, ...formatsIn(rows, known), names: rows.map(named), height: 36 * Math.max(rows.length, 1) });
 }
 
 function historyLines(series, chosen) {
@@ -86,14 +91,14 @@ function historyLines(series, chosen) {
   return rows.map(read).filter((line) => passes(line, chosen));
 }
 
-function drawHistory(section, series) {
+function drawHistory(section, series, known) {
   const lines = historyLines(series, chosenOf(section));
   part(section, "history-count").textContent = `${grouped(lines.length)} measurements`;
   const about = { µs: "Measured median, encode pixels, run, take the label.", ms: "Predicted, not measured, with its interval.", M: "Instructions of one inference; compare within one format, runtime and core." }[series.unit];
   const columns = [["artifact"], ["runtime"], ["commit"], ["when"], [series.measure, about], ["bytes", "Size of the file."]];
   fill(part(section, "history-table"), () => tableOf("History", columns, [...lines].reverse().map((line) => [[line.artifact], [line.runtime], [line.commit], [line.when.slice(0, 16).replace("T", " ")], [line.said], [grouped(line.bytes)]])));
   const title = `${series.measure}${series.measure === "predicted" ? " time" : ""}, ${series.unit}`;
-  return draw(part(section, "history"), "history", { lines }, { title, formats: [...series.names.format].sort(), ...(series.measure === "predicted" ? {} : { without: 0 }) }); // no band of intervals
+  return draw(part(section, "history"), "history", { lines }, { title, ...formatsIn(lines, known), ...(series.measure === "predicted" ? {} : { without: 0 }) }); // no band of intervals
 }
 
 // A table is made when it is unfolded, and made anew once it is another's.
@@ -123,10 +128,11 @@ function setUpCharts(section) {
   }, { rootMargin: "300px" });
   for (const select of section.querySelectorAll("[data-chart]")) {
     const [list, called, drawOne] = CHARTS[select.dataset.chart], place = part(section, select.dataset.chart);
-    let all = null;
-    const update = () => Promise.resolve(drawOne(section, all[select.value], all)).catch(console.error);
+    let all = null, known = [];
+    const update = () => Promise.resolve(drawOne(section, all[select.value], known)).catch(console.error);
     waiting.set(place, async () => {
-      all = (await dataOf(section))[list];
+      const data = await dataOf(section);
+      [all, known] = [data[list], data.formats];
       all.forEach((one, index) => select.append(element("option", called(one), { value: index })));
       follow();
     });
