@@ -61,7 +61,7 @@ class Form:
     subject: str
     place: str
     usual: bool  # a stage, or default kernels
-    agreements: tuple[tuple[str, str, float, bool], ...]  # (text, with whom, how far below all others from 0 to 1, usual) of each form
+    agreements: tuple[tuple[str, float], ...]  # (text, how far below all others from 0 to 1), with each form in order
 
 
 def agreement(parity: Mapping[str, Any]) -> list[Form]:
@@ -74,10 +74,9 @@ def agreement(parity: Mapping[str, Any]) -> list[Form]:
     kept = [index for index, head in enumerate(heads) if head[2] or len(heads) <= MAX_FORMS]
     lowest = min((values[a][b] for a in kept for b in kept), default=1.0)
 
-    def cell(a: int, b: int) -> tuple[str, str, float, bool]:
+    def cell(a: int, b: int) -> tuple[str, float]:
         depth = (1 - values[a][b]) / (1 - lowest) if lowest < 1 else 0.0
-        text = "100" if values[a][b] == 1 else percent(values[a][b]).removesuffix(" %")
-        return text, f"{heads[b][0]}, {heads[b][1]}", depth, heads[b][2]
+        return "100" if values[a][b] == 1 else percent(values[a][b]).removesuffix(" %"), round(depth, 3)
 
     return [Form(*heads[a], tuple(cell(a, b) for b in kept)) for a in kept]
 

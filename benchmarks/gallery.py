@@ -57,32 +57,38 @@ def flips_of(parity: Mapping[str, Any]) -> list[Flip]:
 
 
 def cards(
-    flips: Sequence[Flip], names: Sequence[str], images: np.ndarray, baseline: np.ndarray, outputs: Callable[[int], Outputs]
-) -> list[dict[str, Any]]:
-    """The first flips of each artifact with their pictures (images uint8 [n, H, W, C]) and, of both answers and the truth,
-    (class, probability before, after). `baseline` is probabilities [n, classes]; `outputs` gives a row's answers."""
+    flips: Sequence[Flip], names: Sequence[str], images: np.ndarray, baseline: np.ndarray, outputs: Callable[[int], Outputs], most: int = MAX_CARDS
+) -> tuple[list[dict[str, Any]], dict[int, str]]:
+    """The first flips of each artifact, `most` at most, and their pictures by index as data addresses (images uint8 [n, H, W, C]).
+
+    A card is {index, subject, places, runtimes, kind, truth, bars}: `bars` are of both answers and the truth (class, probability before, after).
+    `baseline` is probabilities [n, classes]; `outputs` gives a row's answers.
+    """
     taken: dict[str, list[Flip]] = {}
     for flip in flips:
         taken.setdefault(flip.subject, []).append(flip)
-    shown = [flip for flip in flips if flip in taken[flip.subject][:MAX_CARDS]]
+    shown = [flip for flip in flips if flip in taken[flip.subject][:most]]
     after: dict[tuple[int, int], np.ndarray] = {}
     for row in dict.fromkeys(flip.row for flip in shown):
         chosen, answers = [flip.index for flip in shown if flip.row == row], outputs(row)
         probabilities = replace(answers, raw=answers.answered[chosen]).probabilities
         after |= {(row, index): line for index, line in zip(chosen, probabilities, strict=True)}
-    pictures = {index: _data_uri(images[index]) for index in {flip.index for flip in shown}}
-    return [
+    made = [
         {
-            "flip": flip,
-            "picture": pictures[flip.index],
+            "index": flip.index,
+            "subject": flip.subject,
+            "places": flip.places,
+            "runtimes": list(flip.where),
+            "kind": flip.kind,
             "truth": names[flip.label],
             "bars": [
-                (names[label], float(baseline[flip.index][label]), float(after[flip.row, flip.index][label]))
+                (names[label], round(float(baseline[flip.index][label]), 4), round(float(after[flip.row, flip.index][label]), 4))
                 for label in dict.fromkeys((flip.baseline, flip.export, flip.label))
             ],
         }
         for flip in shown
     ]
+    return made, {index: _data_uri(images[index]) for index in sorted({flip.index for flip in shown})}
 
 
 def _data_uri(image: np.ndarray) -> str:

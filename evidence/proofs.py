@@ -9,6 +9,7 @@ from evidence import (
     check_alone,
     cold_start,
     damaged,
+    dashboard,
     error_rates,
     fast_path,
     full_system,
@@ -103,6 +104,13 @@ PROOFS: dict[str, Proof] = {
             serve_load.prove,
             ("evidence/serve_load.py", "evidence/phone.py", "edge_runtime/*.py"),
             _EXPORTED,
+        ),
+        Proof(
+            "dashboard",
+            "the page in a browser: phone and desktop, light and dark; ten workspaces with 2,000 lines of history each",
+            dashboard.prove,
+            ("evidence/dashboard.py", "evidence/page_checks.py", "benchmarks/**/*.py", "benchmarks/templates/*", "edgeproof/stages/*.py"),
+            ("parity.json", *_EXPORTED),
         ),
         Proof(
             "prediction",

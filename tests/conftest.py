@@ -22,6 +22,7 @@ from tests.boards import board, boards, supply_here  # noqa: F401 - fixtures for
 from tests.bundles import bundle_here, bundled_workspace  # noqa: F401
 from tests.pipelines import digits_run, twin_folder, twin_run  # noqa: F401
 from tests.reporting import tiny_judged  # noqa: F401
+from tests.showing import shown  # noqa: F401
 from tests.simulated import judged_on_pi4, pi4  # noqa: F401
 
 # A background job starts with SIGINT ignored, and so would every command that a test interrupts.

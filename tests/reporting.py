@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.dashboard import Validation, render
+from benchmarks.dashboard import render
 from benchmarks.matrix import Artifact, cells, collect
 from benchmarks.outputs import Outputs
+from benchmarks.page.subject import Subject, Validation
 from benchmarks.parity import Reference, judge
 from benchmarks.targets import find_target
 
@@ -33,8 +34,8 @@ class Judged:
     def page(self, **changes: Any) -> str:
         """The dashboard of it; `changes` replace what it is made from."""
         made_from: dict[str, Any] = {"parity": self.parity, "manifest": self.manifest, "dataset": {"class_names": ["a", "b", "c"]}, "training": {}}
-        made_from |= {"latency": [], "validation": self.validation, "outputs": self.outputs.__getitem__, **changes}
-        return render(**made_from)
+        made_from |= {"validation": self.validation, "outputs": self.outputs.__getitem__, **changes}
+        return render([Subject(name="tiny", option="", **made_from)])
 
     def confusion_change(self, row: int) -> np.ndarray:
         """int64 [classes, classes]: the export's confusion matrix minus the baseline's, counted anew."""

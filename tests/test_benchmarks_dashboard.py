@@ -1,13 +1,10 @@
-"""The dashboard: one file, no network, drawn without a complaint by a real browser."""
+"""The dashboard of a failing report: what it is made from, and what a browser draws of it."""
 
 from __future__ import annotations
 
 import json
-import re
-import shutil
-import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
-from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -15,25 +12,12 @@ import pytest
 
 from benchmarks.differences import MAX_CLASSES, agreement, class_changes
 from benchmarks.gallery import MAX_CARDS, cards, flips_of
-from benchmarks.latency import measure
-from benchmarks.matrix import Artifact
 from benchmarks.parity import Reference, judge
-from benchmarks.results import LatencyResult, to_result
-from benchmarks.targets import find_target
-from tests.pipelines import Run
+from evidence.browser import CHROMIUM, Browser
+from evidence.page_checks import opened
 from tests.reporting import SENTENCE, Judged, with_layers
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--enable-logging=stderr", "--virtual-time-budget=5000",
-)  # fmt: skip
-STRANGE = '<b>&"x'  # a class name that is no markup
-
-
-@pytest.fixture(scope="module")
-def page(digits_run: Run) -> Path:
-    return digits_run.workspace / "dashboard.html"
+STRANGE = '<b>&"x</script>'  # a class name that is no markup
 
 
 @pytest.fixture(scope="module")
@@ -45,107 +29,57 @@ def failing(tiny_judged: Judged, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return path
 
 
-def _browse(page: Path, profile: Path, width: int, *flags: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def browser(failing: Path) -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no chromium on PATH: apt install chromium")
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", f"--window-size={width},2000", *flags, page.as_uri()]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    with opened(failing, 1440) as browser:
+        yield browser
+        assert browser.complaints() == []
 
 
-def _after(page: Path, folder: Path, script: str) -> str:
-    """The page as it stands once `script` has run in it, without its scripts."""
-    before, after = page.read_text().rsplit("</body>", 1)  # the last one: the chart's script holds others
-    probe = folder / "probe.html"
-    probe.write_text(f"{before}<script>{script}</script></body>{after}")
-    done = _browse(probe, folder / "profile", 1440, "--dump-dom")
-    assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
-    return re.sub(r"<script.*?</script>", "", done.stdout, flags=re.S)
+def _table(browser: Browser, part: str) -> list[list[str]]:
+    """The cells of a table as text, once it is drawn."""
+    table = f"document.querySelector('[data-part={part}]')"
+    browser.run(f"{table}.scrollIntoView()")
+    browser.until(lambda: browser.run(f"{table}.rows.length"), part)
+    return list(browser.run(f"[...{table}.rows].map((row) => [...row.cells].map((cell) => cell.textContent))"))
 
 
-def _table(markup: str, name: str) -> list[list[str]]:
-    """The cells of a table by its id, as text."""
-    found = re.search(rf'<table[^>]*id="{name}".*?</table>', markup, flags=re.S)
-    assert found is not None, name
-    rows = re.findall(r"<tr.*?</tr>", found[0], flags=re.S)
-    return [[unescape(re.sub(r"<.*?>", "", cell)) for cell in re.findall(r"<t[hd].*?</t[hd]>", row, flags=re.S)] for row in rows]
-
-
-def _choose(row: int) -> str:
-    return f'document.getElementById("row").value = "{row}"; document.getElementById("row").dispatchEvent(new Event("change"));'
-
-
-def _references(page: str) -> list[str]:
-    markup = re.sub(r"<script>.*?</script>", "", page, flags=re.S)
-    found = re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?([^"')\s>]+)""", markup)
-    return [reference for reference in found if not reference.startswith("data:")]
-
-
-def test_it_is_one_small_file_that_asks_for_nothing(page: Path, failing: Path) -> None:
-    for text in (page.read_text(), failing.read_text()):
-        assert len(text) <= 3_000_000
-        assert _references(text) == []
-
-
-def test_it_shows_verdict_table_chart_flips_and_lineage(page: Path, digits_run: Run) -> None:
-    text = page.read_text()
-    assert "Ship compact-tflite-int8.tflite" in text
-    for row in digits_run.json("parity.json")["rows"]:
-        assert f"<td>{row['format']}</td>" in text
-    assert text.count("<td>reference</td>") == text.count('<tr class="diagnostic">') == 4, "float32 and int8 on two runtimes"
-    assert text.count('class="card flip"') > 0
-    assert digits_run.json("training.json")["baseline_sha256"][:16] in text
-
-
-@pytest.mark.parametrize("width", [500, 1440])
-def test_a_browser_draws_it_without_error_or_request(page: Path, tmp_path: Path, width: int) -> None:
-    done = _browse(page, tmp_path / "profile", width, "--dump-dom")
-    complaints = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    assert complaints == []
-    chart = done.stdout[done.stdout.index('id="chart"') :]
-    assert "<svg" in chart[:5000], "the scatter plot is drawn"
-
-
-@pytest.mark.parametrize("which", ["page", "failing"])
-def test_it_does_not_scroll_sideways_on_a_phone(which: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    probe, shown = tmp_path / "probe.html", request.getfixturevalue(which)
-    measure = "document.title = frames[0].document.documentElement.scrollWidth"
-    probe.write_text(  # in a frame: the narrowest window that headless Chromium makes is 500 px wide
-        f'<title></title><iframe src="{shown.as_uri()}" style="width: 360px; height: 5000px; border: 0"></iframe>'
-        f'<script>onload = () => setTimeout(() => {{ for (const folded of frames[0].document.querySelectorAll("details")) folded.open = true;'
-        f"{measure} }}, 2500)</script>"
-    )
-    done = _browse(probe, tmp_path / "profile", 800, "--allow-file-access-from-files", "--dump-dom")
-    title = re.search(r"<title>(\d+)</title>", done.stdout)
-    assert title is not None, done.stderr
-    assert int(title[1]) <= 360
-
-
-def test_the_confusion_difference_and_recall_are_drawn_for_the_row_chosen(failing: Path, tiny_judged: Judged, tmp_path: Path) -> None:
+def test_the_confusion_difference_and_recall_are_drawn_for_the_row_chosen(browser: Browser, tiny_judged: Judged) -> None:
     parity = tiny_judged.parity
     judged = [index for index, row in enumerate(parity["rows"]) if row["accuracy"] is not None]
     first = next(index for index in judged if parity["rows"][index]["verdict"] == "FAIL")
     other = next(index for index in reversed(judged) if parity["rows"][index]["verdict"] == "FAIL")
-    for row, script in ((first, ""), (other, _choose(judged.index(other)))):
-        shown = _after(failing, tmp_path, script)
-        (_, *heads), *lines = _table(shown, "confusion")
+    assert first != other
+    _table(browser, "confusion")
+    for row in (first, other):
+        if row == other:
+            chooser = 'document.querySelector("[data-part=row]")'
+            browser.run(f'{chooser}.value = "{judged.index(other)}"; {chooser}.dispatchEvent(new Event("change"))')
+        (_, *heads), *lines = _table(browser, "confusion")
         assert heads == [line[0] for line in lines] == ["a", STRANGE, "c"]
         counts = [[int(cell.replace("−", "-")) for cell in line[1:]] for line in lines]
         np.testing.assert_array_equal(counts, tiny_judged.confusion_change(row))
         assert np.abs(counts).sum() > 0
         changes = {entry["class"]: entry["change_pp"] for entry in parity["per_class"] if entry["row"] == row}
-        drawn = [float(line[1].removesuffix(" pp").replace("−", "-")) for line in _table(shown, "recall")[1:]]
+        drawn = [float(line[1].removesuffix(" pp").replace("−", "-")) for line in _table(browser, "recall")[1:]]
         assert drawn == pytest.approx([changes[label] for label in range(3)], abs=0.005)
 
 
-def test_flips_are_filtered_and_other_kernels_shown_on_demand(failing: Path, tiny_judged: Judged, tmp_path: Path) -> None:
-    script = 'const kind = document.querySelector("[data-filter=kind]"); kind.value = "broken"; kind.dispatchEvent(new Event("change"));'
-    shown = _after(failing, tmp_path, script + 'document.getElementById("all-kernels").click();')
-    figures = re.findall(r"<figure[^>]*>", shown)
-    assert {'data-kind="broken"' in figure for figure in figures} == {True, False}
-    assert all(("hidden" in figure) != ('data-kind="broken"' in figure) for figure in figures)
-    assert f"{sum('hidden' not in figure for figure in figures)} shown" in shown
-    assert 'class="heat forms all"' in shown
-    assert len(_table(shown, "forms")) == 1 + len(tiny_judged.parity["agreement_matrix"]["names"])
+def test_flips_are_filtered_and_other_kernels_shown_on_demand(browser: Browser, tiny_judged: Judged) -> None:
+    browser.run('document.querySelector("[data-part=flips]").scrollIntoView()')
+    browser.until(lambda: browser.run('document.querySelectorAll(".flip").length'), "the pictures")
+    browser.run('{const kind = document.querySelector("[data-filter=kind]"); kind.value = "broken"; kind.dispatchEvent(new Event("change"))}')
+    shown = browser.run('[...document.querySelectorAll(".flip")].map((one) => [one.hidden, one.querySelector(".verdict").textContent])')
+    assert {hidden for hidden, _ in shown} == {True, False}
+    assert all(hidden != (kind == "broken") for hidden, kind in shown)
+    assert browser.text("[data-part=flips-shown]") == f"{sum(not hidden for hidden, _ in shown)} shown"
+    assert browser.run('[...document.querySelectorAll(".flip img")].every((one) => one.naturalWidth === 8)'), "real pictures"
+    lines = _table(browser, "forms")
+    browser.run('document.querySelector("[data-part=all-kernels]").click()')
+    assert browser.run('document.querySelector("[data-part=forms]").classList.contains("all")')
+    assert len(lines) == 1 + len(tiny_judged.parity["agreement_matrix"]["names"])
 
 
 def test_failing_rows_show_their_layers_and_failed_formats_their_reason(failing: Path, tiny_judged: Judged) -> None:
@@ -161,19 +95,9 @@ def test_a_report_without_layers_or_a_workspace_of_strangers_exports_is_shown_to
     parity = {**tiny_judged.parity, "hops": [{**hop, "from": "baseline"} for hop in tiny_judged.parity["hops"] if hop["row"] is not None]}
     text = tiny_judged.page(parity=parity, dataset={}, training={})
     assert "Where the signal is lost" not in text
-    assert 'id="confusion"' in text
+    assert 'data-part="confusion"' in text
     assert "Not measured yet" in text
-
-
-def test_no_name_ends_the_script_of_the_chart(tiny_judged: Judged, tiny_artifacts: dict[str, Path]) -> None:
-    path, digest = tiny_artifacts["tflite-float32"], "ab" * 32
-    timed = measure([Artifact(path, "any", "folded", digest, (), 1)], tiny_judged.validation.images, find_target("local"), seconds=0.01)
-    strange = "</script><b>tflite"
-    parity = {**tiny_judged.parity, "rows": [{**row, "format": f"{strange}-{row['format']}"} for row in tiny_judged.parity["rows"]]}
-    text = tiny_judged.page(parity=parity, latency=[LatencyResult(to_result(timed, "local", 1))])
-    (chart,) = re.findall(r'vegaEmbed\("#chart", (.*), \{actions', text)
-    assert f"{strange}-tflite-float32" in json.dumps(json.loads(chart))
-    assert "<" not in chart
+    assert "bench --peers" in text, "the command that answers the second question"
 
 
 def test_where_nothing_ran_the_page_says_so(tiny_judged: Judged) -> None:
@@ -187,16 +111,17 @@ def test_where_nothing_ran_the_page_says_so(tiny_judged: Judged) -> None:
 
 def test_cards_are_cut_for_each_artifact_and_their_bars_are_the_probabilities(tiny_judged: Judged) -> None:
     flips, validation = flips_of(tiny_judged.parity), tiny_judged.validation
-    made = cards(flips, ["a", "b", "c"], validation.images, validation.baseline, tiny_judged.outputs.__getitem__)
-    subjects = [card["flip"].subject for card in made]
+    made, pictures = cards(flips, ["a", "b", "c"], validation.images, validation.baseline, tiny_judged.outputs.__getitem__)
+    subjects = [card["subject"] for card in made]
     assert len(flips) > len(made) == MAX_CARDS == subjects.count("tflite-int8")
-    kinds = [card["flip"].kind for card in made]
+    assert set(pictures) == {card["index"] for card in made}
+    kinds = [card["kind"] for card in made]
     assert kinds == sorted(kinds, key=("broken", "fixed", "wrong before and after").index), "what one looks for comes first"
-    for card in made:
-        flip, after = card["flip"], tiny_judged.outputs[card["flip"].row].probabilities
+    for card, flip in zip(made, [flip for flip in flips if flip.subject == "tflite-int8"][:MAX_CARDS], strict=True):
+        after = tiny_judged.outputs[flip.row].probabilities
         label = ["a", "b", "c"].index(card["bars"][1][0])
-        assert label == flip.export
-        assert card["bars"][1][1:] == pytest.approx((validation.baseline[flip.index, label], after[flip.index, label]))
+        assert (card["index"], label) == (flip.index, flip.export)
+        assert card["bars"][1][1:] == pytest.approx((validation.baseline[flip.index, label], after[flip.index, label]), abs=1e-4)
     everywhere = next(flip for flip in flips if len(flip.where) == 2 and all(len(kernels) == 3 for kernels in flip.where.values()))
     assert everywhere.places == "ai-edge-litert (default, builtin, reference), tflite-runtime (default, builtin, reference)"
 
@@ -206,10 +131,10 @@ def test_the_agreement_matrix_keeps_the_reports_numbers_under_names_that_fit(tin
     assert [(form.subject, form.place) for form in forms][:3] == [
         ("baseline", "Keras model"), ("folded", "Keras model"), ("tflite-float32", "ai-edge-litert")
     ]  # fmt: skip
-    shown = [[float(text) for text, *_ in form.agreements] for form in forms]
+    shown = [[float(text) for text, _ in form.agreements] for form in forms]
     np.testing.assert_allclose(shown, 100 * np.array(matrix["values"]), atol=0.006)
     assert sum(form.usual for form in forms) == 2 + 4
-    assert max(depth for form in forms for _, _, depth, _ in form.agreements) == 1
+    assert max(depth for form in forms for _, depth in form.agreements) == 1
 
 
 def test_of_many_classes_those_with_the_most_changes_are_shown(tiny_judged: Judged) -> None:

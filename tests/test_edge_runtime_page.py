@@ -13,7 +13,7 @@ from PIL import Image
 
 from edgeproof.workspace import Workspace
 from evidence.phone import photograph
-from tests.browser import CHROMIUM, Browser, Point
+from evidence.browser import CHROMIUM, Browser, Point
 from tests.pipelines import Run
 from tests.serving import Server, command, serving
 

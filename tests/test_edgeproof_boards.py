@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.golden import GoldenVectors
-from edgeproof.stages.showing import results_of
+from edgeproof.stages.recorded import results_of
 from edgeproof.workspace import Workspace
 from tests.boards import RUNTIME, Board
 from tests.pipelines import EDGEPROOF, Run, run

@@ -184,16 +184,28 @@ def _bench_layers(workspace: Path, on: list[str], runtimes: Sequence[str], threa
 
 
 def dashboard(
+    context: typer.Context,
+    workspaces: Annotated[
+        list[Path] | None, typer.Argument(metavar="WORKSPACE", help="Workspaces that share a page (default: -w alone).", show_default=False)
+    ] = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where to write it (default: in the workspace; of several, ./dashboard.html).")
+    ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> int:
-    """Write the dashboard: one HTML file that needs no network."""
-    from edgeproof.stages.showing import build_dashboard
+    """Write the dashboard of one workspace, or of several: one HTML file that needs no network."""
+    from edgeproof.stages.showing import PAGE, build_page
+    from edgeproof.workspace import Workspace
 
-    place, console = open_workspace(workspace, as_json, verbose)
-    page = build_dashboard(place, console)
+    _, console = open_workspace(workspace, as_json, verbose)
+    source = context.get_parameter_source("workspace")
+    named = source is not None and source.name == "COMMANDLINE"
+    chosen = [*([workspace] if named or not workspaces else []), *(workspaces or [])]
+    places = list({path.resolve(): Workspace(path) for path in chosen}.values())
+    page = build_page(places, console, out or (places[0] / PAGE if len(places) == 1 else Path(PAGE)))
     console.give({"dashboard": str(page)})
     console.show(f"Open {page} in a browser; it is one file and needs no network.")
     if open_page:

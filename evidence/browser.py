@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from edge_runtime.errors import RuntimeMissingError, RuntimeProblem
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -27,7 +29,8 @@ class Browser:
     """One page in a browser of its own; use as a context manager."""
 
     def __init__(self, profile: Path, width: int = 1200, height: int = 1000, *, touch: bool = False, dark: bool = False) -> None:
-        assert CHROMIUM is not None
+        if CHROMIUM is None:
+            raise RuntimeMissingError("There is no browser to look at pages with: apt install chromium")
         commands, self._commands = os.pipe()
         self._answers, answers = os.pipe()
         program = f'exec "$@" 3<&{commands} 4>&{answers}'  # Chromium reads from 3 and writes to 4
@@ -66,14 +69,16 @@ class Browser:
         while True:
             answer = self._receive()
             if answer.get("id") == self._number:
-                assert "error" not in answer, f"{method}: {answer['error']}"
+                if "error" in answer:
+                    raise RuntimeProblem(f"{method}: {answer['error']}")
                 return dict(answer["result"])
             self.events.append(answer)
 
     def _receive(self) -> dict[str, Any]:
         while b"\0" not in self._read:
             part = os.read(self._answers, 1 << 20)
-            assert part, "the browser has gone"
+            if not part:
+                raise RuntimeProblem("The browser has gone.")
             self._read += part
         line, self._read = self._read.split(b"\0", 1)
         return dict(json.loads(line))
@@ -85,7 +90,8 @@ class Browser:
     def run(self, script: str) -> Any:
         """The value of an expression in the page."""
         result = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in result, result["exceptionDetails"]
+        if "exceptionDetails" in result:
+            raise RuntimeProblem(f"{script[:80]}: {result['exceptionDetails']}")
         return result["result"].get("value")
 
     def text(self, selector: str) -> str:
@@ -94,7 +100,8 @@ class Browser:
     def until(self, holds: Callable[[], Any], what: str = "the page") -> None:
         end = time.monotonic() + PATIENCE
         while not holds():
-            assert time.monotonic() < end, f"waited {PATIENCE:g} s in vain for {what}"
+            if time.monotonic() > end:
+                raise RuntimeProblem(f"Waited {PATIENCE:g} s in vain for {what}.")
             time.sleep(0.02)
 
     def points_on(self, selector: str, points: Sequence[Point]) -> list[Point]:
@@ -128,8 +135,9 @@ class Browser:
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path)])
 
-    def screenshot(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]))
+    def screenshot(self, path: Path, *, whole: bool = False) -> None:
+        """What the window shows; with `whole`, all of the page."""
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=whole)["data"]))
 
     def complaints(self) -> list[str]:
         """Errors and warnings on the console, uncaught exceptions."""
