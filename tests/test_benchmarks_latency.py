@@ -222,9 +222,8 @@ def test_one_artifact_runs_twice_and_the_second_is_no_row(session: list[Contesta
     assert pair.twin.predict_ns != pair.predict_ns
     fields = to_result(session, "local")
     assert len(fields["rows"]) == 4
-    assert {**fields["aa"], "ratio": 1, "low": 1, "high": 1} == {
-        "artifact": "tiny-tflite-float32.tflite", "runtime": "ai-edge-litert", "threads": 1, "rounds": len(pair.predict_ns), "ratio": 1, "low": 1, "high": 1
-    }  # fmt: skip
+    assert list(fields["aa"]) == ["artifact", "runtime", "threads", "rounds", "ratio", "low", "high"]
+    assert list(fields["aa"].values())[:4] == ["tiny-tflite-float32.tflite", "ai-edge-litert", 1, len(pair.predict_ns)]
     assert 0.5 < fields["aa"]["low"] <= fields["aa"]["ratio"] <= fields["aa"]["high"] < 2
 
 
