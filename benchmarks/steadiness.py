@@ -2,8 +2,9 @@
 
 A session is INVALID when
 - its A/A pair, one artifact opened twice and timed like two, is off 1 by more than 2 % with 1 outside the 99 % interval;
-- others had the processor for more than 10 % of the time in which its models were ready to run (the kernel's own account): percentiles above
-  the median are then theirs as well;
+- others took the processor away in more than 10 % of the runs of one of its files: its p90 is then theirs, and a median of which so many runs
+  were hit is not far from that. How busy the machine is says less: of runs of 20 µs, a core shared by two interrupts one in 200. Files that only
+  diagnose are not asked: they are slow, and nobody ships them;
 - the machine's pace moved: the quartiles of the rounds, each round's time taken over all contestants, lie more than 10 % apart. A clock that
   moves, heat, and neighbours that share a core's caches show in it, also where nothing tells of them;
 - the clock's step is more than 1 % of the shortest median.
@@ -13,7 +14,7 @@ Contention and pace spoil absolute times. Ratios within the session are paired b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,18 +23,18 @@ from benchmarks.latency import Contestant, block_medians
 from benchmarks.statistics import differs, ratio_interval
 from benchmarks.turns import ROUNDS_TO_JUDGE
 
-MOST_WAITED = 0.10
+MOST_INTERRUPTED = 0.10
 MOST_PACE = 1.10
 MOST_TICK = 0.01
 
 
 def against_itself(contestants: Sequence[Contestant]) -> dict[str, Any] | None:
-    """What the A/A pair tells: {artifact, runtime, threads, ratio, low, high}; None where there is none."""
+    """What the A/A pair tells: {artifact, runtime, threads, rounds, ratio, low, high}; None where there is none."""
     for contestant in contestants:
         if contestant.twin and not contestant.reason:
             ratio, low, high = ratio_interval(block_medians(contestant.twin), block_medians(contestant))
             subject = {"artifact": contestant.artifact.path.name, "runtime": contestant.runtime, "threads": contestant.threads}
-            return {**subject, "ratio": ratio, "low": low, "high": high}
+            return {**subject, "rounds": len(contestant.predict_ns), "ratio": ratio, "low": low, "high": high}
     return None
 
 
@@ -43,21 +44,30 @@ def faults(contestants: Sequence[Contestant]) -> list[str]:
     timed = [contestant for contestant in contestants if contestant.samples and not contestant.reason]
     if not timed:
         return []
-    rounds = min(len(contestant.predict_ns) for contestant in timed)
-    found = _off(against_itself(contestants)) if rounds >= ROUNDS_TO_JUDGE else []
+    found = _off(against_itself(contestants))
     shortest = min(float(np.median(np.concatenate(contestant.invoke_ns))) for contestant in timed)
     tick = max(contestant.tick_ns for contestant in timed)
     if tick > MOST_TICK * shortest:
         found.append(f"the clock's step of {tick} ns is more than {MOST_TICK:.0%} of the shortest median, {shortest:.0f} ns")
     if timed[0].rate_hz:
         return found
-    waited, span = sum(contestant.waited_ns for contestant in timed), sum(contestant.threads * contestant.span_ns for contestant in timed)
-    if waited > MOST_WAITED * span:
-        found.append(f"others had the processor for {waited / span:.0%} of the time")
-    quarter, three_quarters = np.quantile(paces(timed), (0.25, 0.75)) if rounds >= ROUNDS_TO_JUDGE else (1.0, 1.0)
+    found += _interrupted(timed)
+    enough = min(len(contestant.predict_ns) for contestant in timed) >= ROUNDS_TO_JUDGE
+    quarter, three_quarters = np.quantile(paces(timed), (0.25, 0.75)) if enough else (1.0, 1.0)
     if three_quarters > MOST_PACE * quarter:
         found.append(f"the machine's pace moved by {three_quarters / quarter - 1:.0%} between rounds")
     return found
+
+
+def _interrupted(timed: Sequence[Contestant]) -> list[str]:
+    """The file that suffered most, if it did by more than is allowed."""
+    asked = [one for one in timed if not one.artifact.diagnostic] or list(timed)
+    worst = max(asked, key=lambda one: one.interrupted / one.samples)
+    share = worst.interrupted / worst.samples
+    if share <= MOST_INTERRUPTED:
+        return []
+    times = "in every run" if share >= 1 else f"in {share:.0%} of the runs"
+    return [f"others took the processor {times} of {worst.artifact.path.name} on {worst.runtime}"]
 
 
 def paces(timed: Sequence[Contestant]) -> np.ndarray:
@@ -69,8 +79,13 @@ def paces(timed: Sequence[Contestant]) -> np.ndarray:
     return relative
 
 
-def _off(aa: dict[str, Any] | None) -> list[str]:
-    if aa is None or not differs(aa["ratio"], aa["low"], aa["high"]):
+def contradicts_itself(aa: Mapping[str, Any] | None) -> bool:
+    """Whether the A/A pair is off, so that no ratio of its session can be believed."""
+    return aa is not None and aa["rounds"] >= ROUNDS_TO_JUDGE and differs(aa["ratio"], aa["low"], aa["high"])
+
+
+def _off(aa: Mapping[str, Any] | None) -> list[str]:
+    if aa is None or not contradicts_itself(aa):
         return []
     pair = f"{aa['artifact']} on {aa['runtime']} against itself is {aa['ratio']:.3f} ({aa['low']:.3f} to {aa['high']:.3f}) and not 1"
     return [f"{pair}: no ratio of this session can be believed"]
