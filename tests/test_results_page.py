@@ -16,6 +16,7 @@ from benchmarks.history import HistoryLine, PredictedTime
 from benchmarks.latency import measure
 from benchmarks.layers import LayerRow
 from benchmarks.matrix import Artifact
+from benchmarks.peers import PeerRow
 from benchmarks.results import LatencyResult, to_result
 from benchmarks.tables import FOLDER
 from benchmarks.targets import find_target
@@ -23,7 +24,8 @@ from benchmarks.thinning import thin
 from edge_runtime.board import board_facts, full_reading, reading
 from tests.reporting import Judged, with_layers
 
-PAGE = (Path(__file__).parent.parent / "docs/results.md").read_text()
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs/results.md").read_text()
 _SECTIONS = {part.split("\n", 1)[0]: part for part in PAGE.split("\n## ")}
 COMMON = set(re.findall(r"^\| `([^`]+)` \|", PAGE.split("\n## ")[0], flags=re.M))
 
@@ -61,7 +63,7 @@ def timed(tiny_artifacts: dict[str, Path], tiny_images: np.ndarray) -> dict[str,
 def test_latency(timed: dict[str, Any]) -> None:
     aa = dict.fromkeys(("artifact", "runtime", "threads", "ratio", "low", "high"), 1)
     board = {"board": {**board_facts(), "before": full_reading(), "during": [], "after": {}}}
-    written = {*paths(thin(LatencyResult(timed), 100)), "aa", *paths({"aa": aa}), *paths(board)}
+    written = {*paths({**thin(LatencyResult(timed), 100), "left_out": []}), "aa", *paths({"aa": aa}), *paths(board)}
     assert set(reading()) < set(full_reading())
     check("Latency", written, parents=frozenset({"board.before"}))
 
@@ -81,3 +83,9 @@ def test_parity(tiny_judged: Judged) -> None:
     parity = with_layers(tiny_judged.parity)
     assert set(parity["layers"][0]) == {"row", *asdict(LayerRow("", None, None, None))}
     check("Parity", {*paths({**parity, "left_out": []})})
+
+
+def test_peers() -> None:
+    top = {"schema", "baseline_sha256", "images", "utc", "target", "session", "made", "left_out[]"}
+    assert top - {"left_out[]"} <= set(re.findall(r'"(\w+)":', (ROOT / "edgeproof/stages/peering.py").read_text()))
+    check("Peers", top | {f"rows[].{field.name}" for field in fields(PeerRow)})
