@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from benchmarks.compare import compare, find_reference, sentences
+from benchmarks.compare_times import compare_normalised, compare_side_by_side
 from benchmarks.counts import CountResult, read_counts
 from benchmarks.history import append_history, history_lines, read_history
 from benchmarks.reading import readable
@@ -25,13 +26,18 @@ from benchmarks.results import LatencyResult, read_result
 from benchmarks.tables import FOLDER
 from benchmarks.thinning import thin
 from edge_runtime.errors import InputError
+from edgeproof.stages.showing import results_of
+from edgeproof.workspace import Workspace
 
 ODD = (None, "", "x", -1, 0, 2, 1e308, float("nan"), float("inf"), 10**30, True, [], {}, [[]], ["x"], {"x": 1}, "VALID", "2.3.0")
 LATENCY = thin(read_result(FOLDER / "local.json"), 200)
-LATENCY["rows"] = LATENCY["rows"][:2]
+LATENCY["rows"] = [row for row in LATENCY["rows"] if row["runtime"] == "ai-edge-litert"][:2]
+LATENCY |= {"reference_rows": copy.deepcopy(LATENCY["rows"]), "aa": {**dict.fromkeys(("ratio", "low", "high"), 1.0), "artifact": "a", "runtime": "b"}}
+LATENCY["board"] = {"model": "", "governor": ""}
 COUNTS = json.loads((FOLDER / "sim-pi4.json").read_text())
 COUNTS["rows"] = COUNTS["rows"][:2]
 REFERENCE = CountResult(COUNTS)
+WHOLE = LatencyResult(copy.deepcopy(LATENCY))
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -60,6 +66,7 @@ def use_latency(path: Path) -> None:
     show(latency_table(result))
     for row in result.rows:
         _ = result.find(*row.key), result.ratio(row, "tflite-float32"), [row.percentile_us(percent) for percent in (50, 90, 99)]
+    _ = result.aa, compare_normalised(result, WHOLE, 5.0).to_dict(), compare_side_by_side(result, 5.0).to_dict()
     record(result, path.parent)
 
 
@@ -170,6 +177,18 @@ def test_a_reference_is_found_among_foreign_files(tmp_path: Path) -> None:
     assert len(said) == len(names)
     (tmp_path / "sim-pi4.json").write_text(json.dumps(COUNTS))
     assert find_reference(tmp_path, "sim-pi4", said.append).fields == COUNTS
+
+
+def test_what_a_workspace_shows_leaves_each_out_by_name(tmp_path: Path, new_console: Callable[..., Any], capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "latency").mkdir()
+    names = [path.rename(path.with_name(path.name.replace("sim-pi4", "local"))) for path in _fill(tmp_path / "latency")]
+    good = tmp_path / "latency/local-20260201T000000Z.json"
+    good.write_text(json.dumps(LATENCY))
+    (result,) = results_of(Workspace(tmp_path), new_console())
+    assert result.fields["utc"] == LATENCY["utc"]
+    said = capfd.readouterr().err.splitlines()
+    assert [sum(path.name in line for line in said) for path in names] == [1] * len(names)
+    assert len(said) == len(names)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")

@@ -117,14 +117,16 @@ def test_a_damaged_part_is_one_line(tmp_path: Path, name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_the_command_writes_tables_and_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_tables_and_says_what_is_missing(references: list[Reference], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("<!-- table: results -->\n<!-- end -->\n")
     places = ("--workspace", str(tmp_path / "none"), "--seed", str(tmp_path / "none"), "--readme", str(readme))
     assert main(["--only", "tables", *places]) == 0
     assert "| tflite-int8 |" in readme.read_text()
-    assert main(["--only", "local", "--folder", str(tmp_path / "reference"), *places]) == 2
-    assert "parity.json does not exist yet: run `edgeproof parity" in capsys.readouterr().err
+    assert main(["--only", "local", *places]) == 1
+    assert "compact, local: left as it is: " in (said := capsys.readouterr().err)
+    assert "parity.json does not exist yet: run `edgeproof parity" in said
+    assert read_references() == references
     assert main(["--only", "tables", "--folder", str(tmp_path / "reference"), *places]) == 2
     assert "holds no reference run" in capsys.readouterr().err
 
