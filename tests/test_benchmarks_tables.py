@@ -53,7 +53,7 @@ def test_the_reference_is_small_and_whole(references: list[Reference]) -> None:
 def test_each_recipe_is_found_by_a_gate() -> None:
     for place in RECIPES.values():
         for board in BOARDS:
-            reference = find_reference(FOLDER / place, board, print)
+            reference = find_reference(FOLDER / place, board)
             assert compare(reference, reference, 0.0).passed
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,16 @@ from benchmarks.compare import check_slowdown
 from benchmarks.counts import CountResult
 from benchmarks.limits import Verdict
 from benchmarks.matrix import Artifact
+from benchmarks.reading import unheard
 from benchmarks.results import LatencyResult
 from benchmarks.targets.simulated import SIMULATED
 from edge_runtime.board import host_facts
 from edge_runtime.errors import InputError
-from edgeproof.console import Console
 from edgeproof.stages.model_file import ModelFile
 from edgeproof.workspace import Workspace
 
 _MODELS = (".tflite", ".onnx")
+_MANIFEST = "artifacts/manifest.json"
 
 
 @dataclass(frozen=True)
@@ -60,21 +61,22 @@ def _asked_for(result: LatencyResult, runtimes: Sequence[str]) -> LatencyResult:
 def references_of(
     place: Path | None,
     targets: Sequence[str],
-    console: Console,
     most_percent: float | None = None,
     *,
     threads: Sequence[int] = (1,),
     rate_hz: float | None = None,
+    say: Callable[[str], None] = unheard,
 ) -> References:
-    """Read before minutes of work. InputError when a target has no reference there, or one of unlike conditions."""
+    """Read before minutes of work. say: hears of results that cannot be read. InputError when a target has no reference there, or one of unlike conditions."""
     if most_percent is not None:
         check_slowdown(most_percent)
     if place is None:
         return References({}, {}, (), most_percent)
-    counted = {name: compare.find_reference(place, name, console.say) for name in targets if name in SIMULATED}
+    results = place / "latency" if (place / _MANIFEST).is_file() else place  # a workspace's
+    counted = {name: compare.find_reference(results, name, say) for name in targets if name in SIMULATED}
     real = [name for name in targets if name not in SIMULATED]
     files = files_in(place) if real else []
-    timed = {} if files else {name: compare_times.find_timed(place, name, console.say) for name in real}
+    timed = {} if files else {name: compare_times.find_timed(place, name, say) for name in real}
     for name, earlier in timed.items():
         _check_before(name, earlier, threads, rate_hz)
     return References(counted, timed, tuple(files), most_percent)
@@ -84,7 +86,7 @@ def files_in(place: Path) -> list[Artifact]:
     """The models that a file, a workspace or a folder is; none where it is something else. InputError when one cannot be read."""
     if place.suffix in _MODELS:
         return [_artifact(place)]
-    if (place / "artifacts/manifest.json").is_file():
+    if (place / _MANIFEST).is_file():
         return Workspace(place).artifacts()
     return [_artifact(path) for path in sorted(place.glob("*")) if path.suffix in _MODELS]
 
