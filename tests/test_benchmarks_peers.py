@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.latency import Contestant
 from benchmarks.matrix import Artifact
-from benchmarks.parity import FAIL, PASS
+from benchmarks.parity import FAIL, INCONCLUSIVE, PASS
 from benchmarks.peers import OURS, PeerRow, in_words, timed
 from benchmarks.reports.peers import PEER_COLUMNS, peer_cells
 from benchmarks.results import LatencyResult, to_result
@@ -78,6 +78,7 @@ def test_words_follow_the_interval(ratio: tuple[float, float, float], words: str
     row = dataclasses.replace(ROW, **fields)
     assert in_words(row) == words
     assert in_words(dataclasses.replace(row, verdict=FAIL)) == f"{words}; it loses answers"
+    assert in_words(dataclasses.replace(row, verdict=INCONCLUSIVE)) == f"{words}; its answers are not proven"
     assert in_words(vars(dataclasses.replace(row, ours_runtime="onnxruntime"))) == f"{words}, ours on onnxruntime"
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgeproof.console import Console
+from edgeproof.workspace import Workspace
+from evidence.peers import OUR_FORMATS, SLOWEST, against_peers
 from export.peers import PEERS
 from tests.pipelines import Run, run
 
@@ -79,6 +83,17 @@ def test_they_are_used_again_while_the_baseline_is_the_same(benched: Run) -> Non
     assert "What you would have got without edgeproof" in again.stdout
     assert {row["runtime"] for row in benched.json("peers/peers.json")["rows"]} == {"onnxruntime"}
     assert {path.name for path in (benched.workspace / "peers").iterdir()} == {"peers.json", *(record["artifact"] for record in before.values())}
+
+
+def test_the_proof_compares_ours_with_the_best_of_them_on_each_runtime(benched: Run, new_console: Callable[..., Console]) -> None:
+    findings = against_peers("twin", Workspace(benched.workspace), "", new_console(), sessions=2, seconds=0.05)
+    assert [finding.claim.split(":")[0] for finding in findings][:3] == [f"twin on {runtime}" for runtime in list(OUR_FORMATS)[:3]]
+    for finding in findings:
+        ratio = float(finding.figure.split(" ")[0])
+        assert 0.2 < ratio < 5
+        assert finding.met == (ratio <= SLOWEST)
+        assert "over 2 sessions" in finding.figure
+    assert "onnx-static" in findings[2].figure
 
 
 def test_boards_and_strangers_exports_are_refused_before_anything_runs(benched: Run, tmp_path: Path) -> None:
