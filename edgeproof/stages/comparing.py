@@ -53,8 +53,8 @@ class References:
 
 
 def _asked_for(result: LatencyResult, runtimes: Sequence[str]) -> LatencyResult:
-    """The rows on runtimes that --runtime did not leave out."""
-    rows = [row for row in result.fields["rows"] if not runtimes or row["runtime"] in runtimes]
+    """The rows of our own files on runtimes that --runtime did not leave out."""
+    rows = [row for row in result.fields["rows"] if row["peer"] is None and (not runtimes or row["runtime"] in runtimes)]
     return LatencyResult({**result.fields, "rows": rows})
 
 

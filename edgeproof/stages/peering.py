@@ -75,14 +75,19 @@ def bench_with_peers(
     runnable_artifacts(workspace, runtimes)  # before minutes of work, not after
     with workspace.stage("peers") as files, made_peers(workspace, console, files) as (made, beside):
         results = bench(workspace, console, runtimes=runtimes, seconds=seconds, beside=beside, **settings)
-        outputs, judgements = _judge(workspace, console, [artifact for artifact in beside if artifact.peer != OURS], runtimes, project)
+        outputs, report = _judge(workspace, console, [artifact for artifact in beside if artifact.peer != OURS], runtimes, project)
         (result,) = [result for result in results if isinstance(result, LatencyResult)]
-        rows = [_row(item, runtime, outputs, judgements, result) for item in made for runtime in item.runtimes(runtimes)]
-        facts = {"schema": SCHEMA, "baseline_sha256": project.baseline_sha256, "images": len(workspace.read_arrays("validation.npz")["labels"])}
-        records = {item.peer.name: item.record for item in made if item.record}
-        said = {"utc": datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"), "target": result.target, "session": result.fields["utc"], "made": records}
-        files.write_json(RECORD, {**facts, **said, "rows": [asdict(row) for row in rows]})
+        rows = [_row(item, runtime, outputs, report.rows, result) for item in made for runtime in item.runtimes(runtimes)]
+        session = {"target": result.target, "session": result.fields["utc"], "validity": result.fields["validity"]}
+        files.write_json(RECORD, {**_facts(report, made), **session, "rows": [asdict(row) for row in rows]})
     return results, rows
+
+
+def _facts(report: parity.Report, made: Sequence[Made]) -> dict[str, Any]:
+    """What `peers.json` says of all rows; `made` lets the next run use the files again."""
+    judged_on = {"baseline_sha256": report.baseline["sha256"], "images": report.baseline["images"], "margin_pp": report.margin_pp}
+    records = {item.peer.name: item.record for item in made if item.record}
+    return {"schema": SCHEMA, **judged_on, "utc": datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"), "made": records}
 
 
 @contextlib.contextmanager
@@ -194,14 +199,14 @@ def _ours_for(peers: Sequence[Artifact], ours: Sequence[Artifact], assume: Mappi
 
 def _judge(
     workspace: Workspace, console: Console, artifacts: Sequence[Artifact], runtimes: Sequence[str], project: Project
-) -> tuple[list[Outputs], tuple[parity.Row, ...]]:
+) -> tuple[list[Outputs], parity.Report]:
     """Each peer's answers to the validation images on each runtime, and what parity says of them: the same rule as for ours."""
     validation = workspace.read_arrays("validation.npz")
     with console.progress("Parity of peers") as progress:
         matrix = cells(artifacts, runtimes=runtimes, kernels=["default"])
         outputs = collect(matrix, validation["images"], find_target("local"), progress=progress)
     margin = usual_margin(workspace, again=workspace.has("parity.json"))
-    return outputs, parity.judge(reference_of(validation), outputs, margin_pp=margin, baseline_sha256=project.baseline_sha256).rows
+    return outputs, parity.judge(reference_of(validation), outputs, margin_pp=margin, baseline_sha256=project.baseline_sha256)
 
 
 def _row(made: Made, runtime: str, outputs: Sequence[Outputs], judgements: Sequence[parity.Row], result: LatencyResult) -> PeerRow:
