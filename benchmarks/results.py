@@ -57,13 +57,13 @@ _SINCE_2: dict[str, Any] = {
 _RIGHT = {
     **{"target": text, "utc": utc, "threads": count, "host": some_fields({"cpu": text, "cores": count})},
     "board": or_null(lambda value: isinstance(value, dict)),
-    "aa": or_null(some_fields({"artifact": text, "runtime": text, "ratio": number, "low": number, "high": number})),
+    "aa": or_null(some_fields({"artifact": text, "runtime": text, "rounds": count, "ratio": number, "low": number, "high": number})),
     "validity": or_null(some_fields({"verdict": text, "reasons": each(text)})),
 }
 _RIGHT_ROW = {**dict.fromkeys(("artifact", "format", "sha256", "runtime", "reason"), text), "bytes": count, "peer": or_null(text)}
 _RIGHT_RAN = {
     **dict.fromkeys(("runtime_version", "kernels", "delegate"), text),
-    **dict.fromkeys(("import_ms", "load_ms", "first_ms", "peak_memory_bytes"), number),
+    **dict.fromkeys(("load_ms", "first_ms", "peak_memory_bytes"), number),
     **{"threads": count, "rate_hz": or_null(number), "blocks": each(count), "pipeline_blocks": each(count)},
 }
 

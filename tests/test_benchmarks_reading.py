@@ -31,7 +31,8 @@ from evidence.foreign import ODD, changed, fill, places
 
 LATENCY = copy.deepcopy(foreign.LATENCY)
 LATENCY["rows"] = [row for row in LATENCY["rows"] if row["runtime"] == "ai-edge-litert"][:2]
-LATENCY |= {"reference_rows": copy.deepcopy(LATENCY["rows"]), "aa": {**dict.fromkeys(("ratio", "low", "high"), 1.0), "artifact": "a", "runtime": "b"}}
+LATENCY["reference_rows"] = copy.deepcopy(LATENCY["rows"])
+LATENCY["aa"] = {"artifact": "a", "runtime": "b", "threads": 1, "rounds": 40, "ratio": 1.0, "low": 1.0, "high": 1.0}
 LATENCY["board"] = {"model": "", "governor": ""}
 COUNTS = {**foreign.COUNTS, "rows": foreign.COUNTS["rows"][:2]}
 REFERENCE = CountResult(COUNTS)

@@ -15,6 +15,7 @@ from edgeproof.workspace import Workspace
 from evidence.peers import OUR_FORMATS, SLOWEST, against_peers
 from export.peers import PEERS
 from tests.pipelines import Run, run
+from tests.test_results_page import check, paths
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,10 @@ def test_each_peer_is_a_row_on_each_of_its_runtimes(benched: Run) -> None:
     assert (record["schema"], record["images"]) == (1, 252)
     assert record["baseline_sha256"] == benched.json("training.json")["baseline_sha256"]
     assert json.loads(benched.stdout)["peers"] == record["rows"]
+
+
+def test_the_page_of_results_names_every_field(benched: Run) -> None:
+    check("Peers", set(paths({**benched.json("peers/peers.json"), "made": None, "left_out": []})))
 
 
 def test_what_runs_is_judged_audited_and_compared(benched: Run) -> None:

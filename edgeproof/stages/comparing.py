@@ -67,7 +67,10 @@ def references_of(
     rate_hz: float | None = None,
     say: Callable[[str], None] = unheard,
 ) -> References:
-    """Read before minutes of work. say: hears of results that cannot be read. InputError when a target has no reference there, or one of unlike conditions."""
+    """Read before minutes of work; `say` hears of results that cannot be read.
+
+    InputError when a target has no reference there, or one of unlike conditions.
+    """
     if most_percent is not None:
         check_slowdown(most_percent)
     if place is None:
