@@ -17,7 +17,7 @@ from edgeproof.console import Console
 from edgeproof.stages.peering import made_peers
 from edgeproof.workspace import Workspace
 from evidence.findings import Finding, Places
-from export.audit import audit
+from export.audit_openvino import audit_openvino
 
 SLOWEST = 1.02  # times the best peer
 SESSIONS = 9
@@ -81,7 +81,7 @@ def _against_best(name: str, runtime: str, medians: Sessions, left_out: Mapping[
 
 def _more_layers(files: Mapping[str | None, bytes]) -> str:
     """What OpenVINO executes of our ONNX file beyond what it executes of the peer's: the reason, where ours is slower."""
-    kinds = {peer: Counter(operator.kind for operator in audit(content).operators) for peer, content in files.items()}
+    kinds = {peer: Counter(operator.kind for operator in audit_openvino(content).operators) for peer, content in files.items()}
     (peer,) = kinds.keys() - {OURS}
     more = ", ".join(f"{count} {kind}" for kind, count in (kinds[OURS] - kinds[peer]).items() if kind != "Const")
     return f"; of ours OpenVINO executes besides: {more or 'nothing'}"
