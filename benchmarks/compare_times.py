@@ -22,6 +22,7 @@ from benchmarks.limits import Verdict, worst
 from benchmarks.outputs import file_part
 from benchmarks.results import LatencyResult, LatencyRow, read_result
 from benchmarks.statistics import differs, ratio_interval, ratio_of_ratios
+from benchmarks.steadiness import contradicts_itself
 from edge_runtime.errors import InputError
 
 DEFAULT_SLOWDOWN_PERCENT = 5.0
@@ -133,12 +134,7 @@ def compare_normalised(now: LatencyResult, earlier: LatencyResult, most_percent:
 def _comparison(now: LatencyResult, changes: Sequence[TimeChange], lost: Sequence[str], notes: Sequence[str]) -> TimeComparison:
     if not changes and not lost:
         raise InputError(f"The reference has nothing to compare with this: {'; '.join(notes) or 'it is empty'}.")
-    return TimeComparison(tuple(changes), tuple(lost), tuple(notes), trusted(now))
-
-
-def trusted(result: LatencyResult) -> bool:
-    """Whether the session's A/A pair allows to believe its ratios."""
-    return result.aa is None or not differs(result.aa["ratio"], result.aa["low"], result.aa["high"])
+    return TimeComparison(tuple(changes), tuple(lost), tuple(notes), not contradicts_itself(now.aa))
 
 
 def check_alike(now: LatencyResult, earlier: LatencyResult) -> None:
@@ -147,7 +143,7 @@ def check_alike(now: LatencyResult, earlier: LatencyResult) -> None:
     unlike = [f"{name} {mine[name]} with {theirs[name]}" for name in mine if mine[name] != theirs[name]]
     if unlike:
         raise InputError(f"Times compare only on one machine, with as many threads at the same pace, not {', '.join(unlike)}.")
-    if not trusted(earlier):
+    if contradicts_itself(earlier.aa):
         raise InputError(f"The reference is {earlier.validity}.")
 
 
@@ -169,13 +165,15 @@ def _check_runtime(now: LatencyRow, then: LatencyRow) -> None:
 
 
 def _same_file(row: LatencyRow, own: Sequence[LatencyRow], others: Sequence[LatencyRow]) -> LatencyRow | None:
-    """What the row is compared with: of the same name under the same conditions, else the only one of the same format, if it is the only one here."""
+    """What the row is compared with: of its format under the same conditions, the one of its name, or else the only one beside its only one."""
 
-    def alike(rows: Sequence[LatencyRow], field: str) -> list[LatencyRow]:
-        return [one for one in rows if (one.key[1], one.threads, one.fields[field]) == (row.key[1], row.threads, row.fields[field])]
+    def alike(rows: Sequence[LatencyRow]) -> list[LatencyRow]:
+        return [one for one in rows if (one.fields["format"], one.key[1], one.threads) == (row.fields["format"], row.key[1], row.threads)]
 
-    same = alike(others, "artifact") or (alike(others, "format") if len(alike(own, "format")) == 1 else [])
-    return same[0] if len(same) == 1 else None
+    candidates = alike(others)
+    named = [one for one in candidates if one.key[0] == row.key[0]]
+    found = named or (candidates if len(alike(own)) == 1 else [])
+    return found[0] if len(found) == 1 else None
 
 
 def _yardstick_format(row: LatencyRow) -> str:

@@ -4,7 +4,7 @@ schema 2   {schema, target, utc, host, threads, validity, aa, reference_rows, ro
            runtime_version, kernels, threads, delegate, rate_hz, achieved_hz, missed, import_ms, load_ms, first_ms, peak_memory_bytes, cold_runs,
            reason, blocks, invoke_ns, predict_ns, pipeline_blocks, pipeline_ns}]}
            `validity` is {verdict: "VALID" | "INVALID", reasons: [text]}, always there; of a board also `board` (its facts, and readings before,
-           during and after). `aa` is what one artifact told against itself, {artifact, runtime, threads, ratio, low, high}, or null.
+           during and after). `aa` is what one artifact told against itself, {artifact, runtime, threads, rounds, ratio, low, high}, or null.
            `threads` at the top is the least of the rows' numbers. `peer`: null, or the name of another tool that made the file. `rate_hz`: null,
            or the rate of a paced session; then `achieved_hz` and `missed` (runs not done when the next was due) say how it was kept.
            `import_ms`, `load_ms`, `first_ms` and `peak_memory_bytes` are medians of `cold_runs` fresh processes.
@@ -118,7 +118,7 @@ class LatencyResult:
 
     @property
     def aa(self) -> Mapping[str, Any] | None:
-        """What one artifact told against itself: {artifact, runtime, threads, ratio, low, high}."""
+        """What one artifact told against itself: {artifact, runtime, threads, rounds, ratio, low, high}."""
         found: Mapping[str, Any] | None = self.fields["aa"]
         return found
 

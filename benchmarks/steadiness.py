@@ -13,7 +13,7 @@ Contention and pace spoil absolute times. Ratios within the session are paired b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,12 +28,12 @@ MOST_TICK = 0.01
 
 
 def against_itself(contestants: Sequence[Contestant]) -> dict[str, Any] | None:
-    """What the A/A pair tells: {artifact, runtime, threads, ratio, low, high}; None where there is none."""
+    """What the A/A pair tells: {artifact, runtime, threads, rounds, ratio, low, high}; None where there is none."""
     for contestant in contestants:
         if contestant.twin and not contestant.reason:
             ratio, low, high = ratio_interval(block_medians(contestant.twin), block_medians(contestant))
             subject = {"artifact": contestant.artifact.path.name, "runtime": contestant.runtime, "threads": contestant.threads}
-            return {**subject, "ratio": ratio, "low": low, "high": high}
+            return {**subject, "rounds": len(contestant.predict_ns), "ratio": ratio, "low": low, "high": high}
     return None
 
 
@@ -43,8 +43,7 @@ def faults(contestants: Sequence[Contestant]) -> list[str]:
     timed = [contestant for contestant in contestants if contestant.samples and not contestant.reason]
     if not timed:
         return []
-    rounds = min(len(contestant.predict_ns) for contestant in timed)
-    found = _off(against_itself(contestants)) if rounds >= ROUNDS_TO_JUDGE else []
+    found = _off(against_itself(contestants))
     shortest = min(float(np.median(np.concatenate(contestant.invoke_ns))) for contestant in timed)
     tick = max(contestant.tick_ns for contestant in timed)
     if tick > MOST_TICK * shortest:
@@ -54,7 +53,8 @@ def faults(contestants: Sequence[Contestant]) -> list[str]:
     waited, span = sum(contestant.waited_ns for contestant in timed), sum(contestant.threads * contestant.span_ns for contestant in timed)
     if waited > MOST_WAITED * span:
         found.append(f"others had the processor for {waited / span:.0%} of the time")
-    quarter, three_quarters = np.quantile(paces(timed), (0.25, 0.75)) if rounds >= ROUNDS_TO_JUDGE else (1.0, 1.0)
+    enough = min(len(contestant.predict_ns) for contestant in timed) >= ROUNDS_TO_JUDGE
+    quarter, three_quarters = np.quantile(paces(timed), (0.25, 0.75)) if enough else (1.0, 1.0)
     if three_quarters > MOST_PACE * quarter:
         found.append(f"the machine's pace moved by {three_quarters / quarter - 1:.0%} between rounds")
     return found
@@ -69,8 +69,13 @@ def paces(timed: Sequence[Contestant]) -> np.ndarray:
     return relative
 
 
-def _off(aa: dict[str, Any] | None) -> list[str]:
-    if aa is None or not differs(aa["ratio"], aa["low"], aa["high"]):
+def contradicts_itself(aa: Mapping[str, Any] | None) -> bool:
+    """Whether the A/A pair is off, so that no ratio of its session can be believed."""
+    return aa is not None and aa["rounds"] >= ROUNDS_TO_JUDGE and differs(aa["ratio"], aa["low"], aa["high"])
+
+
+def _off(aa: Mapping[str, Any] | None) -> list[str]:
+    if aa is None or not contradicts_itself(aa):
         return []
     pair = f"{aa['artifact']} on {aa['runtime']} against itself is {aa['ratio']:.3f} ({aa['low']:.3f} to {aa['high']:.3f}) and not 1"
     return [f"{pair}: no ratio of this session can be believed"]

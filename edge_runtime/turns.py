@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from edge_runtime.pipeline import TimedPipeline, encode_pictures
@@ -19,8 +19,12 @@ def waited_ns() -> int | None:
 
     The second number of schedstat: https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat
     """
+    total = 0
     try:
-        return sum(int((task / "schedstat").read_text().split()[1]) for task in Path("/proc/self/task").iterdir())
+        for task in os.listdir("/proc/self/task"):
+            with open(f"/proc/self/task/{task}/schedstat") as file:
+                total += int(file.read().split()[1])
+        return total
     except (OSError, ValueError, IndexError):
         return None
 

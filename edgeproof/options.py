@@ -70,7 +70,11 @@ SlowdownOption = Annotated[
 ]
 RateOption = Annotated[
     float | None,
-    typer.Option("--rate", metavar="HZ", help="Pictures a second, asleep in between, as a camera app runs (default: one after the other)."),
+    typer.Option(
+        "--rate",
+        metavar="HZ",
+        help="Pictures a second, asleep in between, as in a camera app: as many as fit into --seconds (default: no pause).",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else there.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show what TensorFlow and the converters print.")]

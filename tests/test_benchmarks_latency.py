@@ -10,6 +10,7 @@ from benchmarks.latency import Contestant, measure
 from benchmarks.matrix import Artifact
 from benchmarks.results import SCHEMA, LatencyResult, LatencyRow, read_result, to_result
 from benchmarks.targets import find_target
+from benchmarks.turns import PIPELINE_ROUNDS
 from edge_runtime.errors import InputError
 from edge_runtime.timing import MIN_BLOCK_RUNS, MIN_SAMPLES
 from edge_runtime.timing import MIN_SAMPLES_P99 as MIN_P99
@@ -189,3 +190,61 @@ def test_a_damaged_row_is_found_out_when_it_is_read(result: LatencyResult, tmp_p
     (tmp_path / "damaged.json").write_text(json.dumps({**result.fields, "rows": rows}))
     with pytest.raises(InputError, match=r"^Cannot read latency result .*damaged.json"):
         read_result(tmp_path / "damaged.json")
+
+
+@pytest.fixture(scope="module")
+def session(tiny_artifacts: dict[str, Path], tiny_images: np.ndarray) -> list[Contestant]:
+    """A short session in full: two numbers of threads, an A/A pair, encoded pictures."""
+    files = {format: tiny_artifacts[format] for format in ("tflite-int8", "tflite-float32")}
+    artifacts = [Artifact(path, format, "qat", file_sha256(path), (), path.stat().st_size) for format, path in files.items()]
+    return measure(artifacts, tiny_images, find_target("local"), runtimes=["ai-edge-litert"], seconds=0.05, threads=(1, 2), full=True)
+
+
+def test_every_number_of_threads_is_a_contestant_of_the_same_rounds(session: list[Contestant]) -> None:
+    assert [(one.artifact.format, one.threads) for one in session] == [(f"tflite-{kind}", count) for kind in ("int8", "float32") for count in (1, 2)]
+    assert [one.facts["threads"] for one in session] == [1, 2, 1, 2], "and is what its interpreter was told"
+    assert len({len(one.predict_ns) for one in session}) == 1
+    result = LatencyResult(to_result(session, "local"))
+    for one in session:
+        row = result.find(one.artifact.path.name, one.runtime, one.threads)
+        assert row is not None
+        np.testing.assert_array_equal(row.samples["predict"], np.concatenate(one.predict_ns))
+        ratio = result.ratio(row, "tflite-float32")
+        assert ratio is not None
+        assert (ratio == (1.0, 1.0, 1.0)) == (one.artifact.format == "tflite-float32"), "with as many threads"
+
+
+def test_one_artifact_runs_twice_and_the_second_is_no_row(session: list[Contestant]) -> None:
+    (pair,) = [one for one in session if one.twin]
+    assert (pair.artifact.format, pair.threads) == ("tflite-float32", 1)
+    assert pair.twin is not None
+    assert len(pair.twin.predict_ns) == len(pair.predict_ns)
+    assert pair.twin.predict_ns != pair.predict_ns
+    fields = to_result(session, "local")
+    assert len(fields["rows"]) == 4
+    assert list(fields["aa"]) == ["artifact", "runtime", "threads", "rounds", "ratio", "low", "high"]
+    assert list(fields["aa"].values())[:4] == ["tiny-tflite-float32.tflite", "ai-edge-litert", 1, len(pair.predict_ns)]
+    assert 0.5 < fields["aa"]["low"] <= fields["aa"]["ratio"] <= fields["aa"]["high"] < 2
+
+
+def test_what_a_picture_costs_from_its_bytes_is_more_than_its_prediction(session: list[Contestant]) -> None:
+    for row in LatencyResult(to_result(session, "local")).rows:
+        pipeline, predict = row.percentile_us(50, "pipeline"), row.percentile_us(50)
+        assert pipeline is not None
+        assert predict is not None
+        assert pipeline > predict
+        assert len(row.block_medians_us("pipeline")) == PIPELINE_ROUNDS
+
+
+def test_a_paced_session_has_few_samples_says_so_and_is_found_by_its_rate(tiny_artifacts: dict[str, Path], tiny_images: np.ndarray) -> None:
+    artifact = Artifact(tiny_artifacts["onnx-float32"], "onnx-float32", "qat", "", (), 8)
+    result = LatencyResult(to_result(measure([artifact], tiny_images, find_target("local"), seconds=0.2, rate_hz=100), "local"))
+    (row,) = result.rows
+    assert 24 <= len(row.samples["predict"]) < 64
+    assert row.percentile_us(50) is not None
+    assert row.percentile_us(90) is None
+    assert 10 < row.fields["achieved_hz"] <= 100
+    assert row.fields["missed"] <= len(row.samples["predict"])
+    assert result.find(*row.key) is None, "not among times of one run after the other"
+    assert result.find(*row.key, rate_hz=100) == row
+    assert row.fields["pipeline_ns"] is None

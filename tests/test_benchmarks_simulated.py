@@ -117,7 +117,12 @@ def test_several_targets_are_one_object_for_programs(copied: Path) -> None:
         (("--on", "sim-pi9"), "Unknown target 'sim-pi9'. Did you mean 'sim-pi"),
         (("--on", "sim-pi4", "--threads", "2"), "one thread"),
         (("--on", "sim-pi4", "--compare", "nowhere.json"), "nowhere.json"),
-        (("--on", "local", "--compare", "nowhere.json"), "--compare is for simulated boards"),
+        (("--on", "sim-pi4", "--rate", "5"), "leave --rate out"),
+        (("--on", "local", "--compare", "nowhere.json"), "nowhere.json"),
+        (("--threads", "0"), "--threads of at least 1"),
+        (("--threads", "1,two"), "got '1,two'"),
+        (("--rate", "0"), "--rate is a number of pictures a second between 0.1 and 1000, got 0"),
+        (("--rate", "nan"), "got nan"),
         (("--on", "sim-pi4", "--max-slowdown", "3"), "only means something with --compare"),
     ],
 )

@@ -91,7 +91,8 @@ def test_bench_times_what_passes_its_self_test_and_says_what_the_times_are_worth
     validity = fields["validity"]
     assert f"Times of {board.name} are {validity['verdict']}" in " ".join(done.stdout.split())
     if "hypervisor" in Path("/proc/cpuinfo").read_text():
-        assert validity == {"verdict": "INVALID", "reasons": ["a virtual machine, not a board (its processor reports a hypervisor)"]}
+        assert validity["verdict"] == "INVALID"
+        assert validity["reasons"][0] == "a virtual machine, not a board (its processor reports a hypervisor)"
     assert len(results_of(workspace, new_console(), board.name)) == (validity["verdict"] == "VALID"), "what is invalid is kept out of history"
     assert board.left == []
 

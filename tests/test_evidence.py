@@ -12,7 +12,7 @@ import pytest
 from benchmarks.parity import FAIL, PASS, decide
 from benchmarks.statistics import images_to_certify
 from edgeproof.workspace import Workspace
-from evidence import check_alone, cold_start, error_rates, fast_path, matrix, onnx_int8, small_sets
+from evidence import check_alone, cold_start, error_rates, fast_path, harness_cost, matrix, measuring, onnx_int8, small_sets
 from evidence.__main__ import main, run_proof
 from evidence.findings import ROOT, Finding, Places
 from evidence.proofs import PROOFS, Proof
@@ -202,3 +202,27 @@ def test_a_cold_start_is_measured_in_pairs(digits_run: Run) -> None:
     finding = cold_start.cold_start(Workspace(digits_run.workspace), "tflite-runtime", 3, "")
     assert 0.5 < float(finding.figure.split(" ")[0]) < 3
     assert "3 interleaved pairs" in finding.figure
+
+
+def test_a_slowdown_that_is_executed_is_measured_and_called_and_none_is_not(digits_run: Run) -> None:
+    trials = measuring.run_trials(Workspace(digits_run.workspace), pairs=4, slowed=8, unslowed=4)
+    assert [trial.slowdown for trial in trials].count(measuring.SLOWDOWN) == 8
+    middle, called, _ = measuring.findings(trials, "")
+    assert middle.met, middle.figure
+    assert int(called.figure.split(" ")[0]) >= 6, called.figure
+
+
+def test_the_figures_of_trials_are_counts_of_them() -> None:
+    itself, fast, slow = (measuring.Trial(kind, 1.0, 0.99, 1.01) for kind in (None, 0.0, 0.05))
+    seen, falsely = measuring.Trial(0.05, 1.05, 1.04, 1.06), measuring.Trial(0.0, 0.97, 0.96, 0.98)
+    found = measuring.findings([itself] * 3 + [seen] * 19 + [slow] + [fast] * 48 + [falsely] * 2, "")
+    assert [finding.met for finding in found] == [True, True, False]
+    assert [finding.figure.split(";")[0] for finding in found] == ["1.0000", "19 of 20", "2 of 50"]
+    assert not measuring.findings([itself, seen, slow, fast], "")[1].met
+
+
+def test_the_harness_is_timed_against_a_loop_by_hand(digits_run: Run) -> None:
+    measured = harness_cost.measure(Workspace(digits_run.workspace), ("tflite-int8", "onnx-float32"), rounds=10)
+    assert [cost.runtime for cost in measured] == ["ai-edge-litert", "tflite-runtime", "onnxruntime"]
+    assert all(0.7 < cost.low <= cost.ratio <= cost.high < 1.4 for cost in measured)
+    assert "of the measuring loop" in harness_cost.finding("compact", measured, "").claim

@@ -78,7 +78,7 @@ def show_measured(
             console.show("")
             console.show(predicted_table(result))
         if isinstance(result, LatencyResult):
-            console.show(f"Times of {result.target} are {result.validity}.")
+            console.show(_worth(result))
         if compared := references.judge(result, runtimes):
             verdict, fields["comparison"] = compared
             for line in fields["comparison"]["lines"]:
@@ -107,6 +107,21 @@ def show_measured(
     if not all(isinstance(result, CountResult) for result in results):
         console.show("Microseconds of the machine named: ratios travel, times do not.")
     return 1 if 1 in codes else max(codes, default=0)
+
+
+def _worth(result: LatencyResult) -> str:
+    """What the times of a session are worth, in a sentence or more."""
+    from benchmarks.steadiness import contradicts_itself
+    from benchmarks.validity import INVALID
+    from edge_runtime.bench import FLOORS
+
+    told = [f"Times of {result.target} are {result.validity}."]
+    if result.validity.startswith(INVALID) and not contradicts_itself(result.aa):
+        told.append("Ratios between its rows hold: they were timed in turns.")
+    paced = [len(row.samples["predict"]) for row in result.rows if row.rate_hz]
+    if paced and min(paced) < FLOORS["p99"]:
+        told.append(f"A pace gives few samples ({min(paced)}): p90 takes {FLOORS['p90']}, p99 {FLOORS['p99']}, by --seconds.")
+    return " ".join(told)
 
 
 def _show_reasons(parity: Mapping[str, Any], console: Console) -> None:

@@ -20,6 +20,7 @@ from edgeproof.stages.model_file import ModelFile
 from edgeproof.workspace import Workspace
 
 _MODELS = (".tflite", ".onnx")
+_MANIFEST = "artifacts/manifest.json"
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def references_of(
         check_slowdown(most_percent)
     if place is None:
         return References({}, {}, (), most_percent)
-    counted = {name: compare.find_reference(place, name) for name in targets if name in SIMULATED}
+    results = place / "latency" if (place / _MANIFEST).is_file() else place  # a workspace's
+    counted = {name: compare.find_reference(results, name) for name in targets if name in SIMULATED}
     real = [name for name in targets if name not in SIMULATED]
     files = files_in(place) if real else []
     timed = {} if files else {name: compare_times.find_timed(place, name) for name in real}
@@ -82,7 +84,7 @@ def files_in(place: Path) -> list[Artifact]:
     """The models that a file, a workspace or a folder is; none where it is something else. InputError when one cannot be read."""
     if place.suffix in _MODELS:
         return [_artifact(place)]
-    if (place / "artifacts/manifest.json").is_file():
+    if (place / _MANIFEST).is_file():
         return Workspace(place).artifacts()
     return [_artifact(path) for path in sorted(place.glob("*")) if path.suffix in _MODELS]
 
