@@ -14,7 +14,8 @@ from benchmarks.statistics import ratio_interval
 
 SCHEMA = 1
 OURS = "ours"  # what a latency row names as its peer where a file of ours runs on a runtime that only peers are made for
-# One file beside a copy of itself in one process is up to 2 % off, by where its weights came to lie; the next session has it otherwise.
+# Copies of one ONNX file in one process were up to 1.7 % apart in four sessions of a busy machine, and otherwise so in the next one; an A/A
+# pair may be 2 % off before a session is INVALID. So less than that, found in one session, is no difference.
 ALIKE = 0.02
 _ANSWERS = {FAIL: "; it loses answers", INCONCLUSIVE: "; its answers are not proven"}
 

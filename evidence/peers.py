@@ -17,7 +17,7 @@ from edgeproof.console import Console
 from edgeproof.stages.peering import made_peers
 from edgeproof.workspace import Workspace
 from evidence.findings import Finding, Places
-from export.audit import audit
+from export.audit_openvino import audit_openvino
 
 SLOWEST = 1.02  # times the best peer
 SESSIONS = 9
@@ -36,7 +36,7 @@ def prove(places: Places) -> list[Finding]:
 def against_peers(
     name: str, workspace: Workspace, command: str, console: Console, sessions: int = SESSIONS, seconds: float = SECONDS
 ) -> list[Finding]:
-    """One finding a runtime. Each session has worker processes of its own: where a file's weights come to lie in one is worth up to 2 %."""
+    """One finding a runtime. Each session has worker processes of its own: even copies of one file differ within one (`benchmarks.peers.ALIKE`)."""
     images = workspace.read_arrays("validation.npz")["images"]
     ours = [artifact for artifact in workspace.artifacts() if artifact.format in OUR_FORMATS.values()]
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder, made_peers(workspace, console, Workspace(Path(folder))) as (made, beside):
@@ -80,8 +80,8 @@ def _against_best(name: str, runtime: str, medians: Sessions, left_out: Mapping[
 
 
 def _more_layers(files: Mapping[str | None, bytes]) -> str:
-    """What OpenVINO executes of our ONNX file beyond what it executes of the peer's: the reason, where ours is slower."""
-    kinds = {peer: Counter(operator.kind for operator in audit(content).operators) for peer, content in files.items()}
+    """What OpenVINO executes of our ONNX file beyond what it executes of the peer's: what may make ours slower there."""
+    kinds = {peer: Counter(operator.kind for operator in audit_openvino(content).operators) for peer, content in files.items()}
     (peer,) = kinds.keys() - {OURS}
     more = ", ".join(f"{count} {kind}" for kind, count in (kinds[OURS] - kinds[peer]).items() if kind != "Const")
     return f"; of ours OpenVINO executes besides: {more or 'nothing'}"

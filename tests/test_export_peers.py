@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.matrix import Artifact, able_runtimes
+from benchmarks.matrix import readers
 from edge_runtime.errors import InputError, ModelError, RuntimeMissingError
 from edge_runtime.preprocess import Preprocessing
 from edge_runtime.worker import run_in_subprocess
@@ -58,7 +58,7 @@ def _answers(content: bytes, peer: str, images: np.ndarray, folder: Path) -> dic
     assume = {"preprocessing": CONTRACT.to_dict(), "class_names": ["a", "b", "c"], "output": audit(content).answers}
     job: dict[str, Any] = {"job": "predict", "model": str(path), "images": str(folder / "images.npy"), "assume": assume}
     labels = {}
-    for runtime in able_runtimes(Artifact(path, "", "", "", (), 0)):
+    for runtime in readers(path.suffix):
         run_in_subprocess({**job, "outputs": str(folder / "outputs.npy")}, runtime)
         labels[runtime] = np.load(folder / "outputs.npy").argmax(axis=1)
     return labels

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks import parity
 from benchmarks.counts import CountResult
-from benchmarks.matrix import Artifact, able_runtimes, cells, collect
+from benchmarks.matrix import Artifact, cells, collect, readers
 from benchmarks.outputs import Outputs
 from benchmarks.peers import OURS, SCHEMA, PeerRow, judged, timed
 from benchmarks.results import LatencyResult
@@ -53,7 +53,7 @@ class Made:
 
     def runtimes(self, chosen: Sequence[str]) -> list[str]:
         """Those that read this kind of file; only those chosen, if any are."""
-        return able_runtimes(Artifact(self.path, "", "", "", (), 0), chosen)
+        return readers(self.peer.suffix, chosen)
 
 
 def bench_with_peers(
@@ -182,18 +182,14 @@ def _new(files: Workspace, name: str, peer: Peer, models: _Models) -> dict[str, 
 @contextlib.contextmanager
 def _ours_for(peers: Sequence[Artifact], ours: Sequence[Artifact], assume: Mapping[str, Any]) -> Iterator[list[Artifact]]:
     """Our ONNX files for a runtime that only peers are made for, so that both are compared on the same one: OpenVINO reads ONNX, too."""
-    suffixes = {runtime.suffix for runtime in PEER_RUNTIMES.values()} & {peer.path.suffix for peer in peers}
-    wanted = {PEERS[peer.peer or ""].ours for peer in peers if peer.path.suffix in suffixes}
+    suffixes = {runtime.suffix for runtime in PEER_RUNTIMES.values()}
+    wanted = {(PEERS[peer.peer].ours, peer.path.suffix) for peer in peers if peer.peer and peer.path.suffix in suffixes}
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
         further = []
-        for artifact in ours:
-            if artifact.format in wanted:
-                for suffix in suffixes:
-                    path = Path(folder) / f"{artifact.path.stem}{suffix}"
-                    path.write_bytes(artifact.path.read_bytes())
-                    further.append(
-                        Artifact(path, artifact.format, artifact.source, artifact.sha256, (), artifact.bytes, artifact.assume or assume, peer=OURS)
-                    )
+        for artifact, suffix in [(artifact, suffix) for format, suffix in wanted for artifact in ours if artifact.format == format]:
+            path = Path(folder) / f"{artifact.path.stem}{suffix}"
+            path.write_bytes(artifact.path.read_bytes())
+            further.append(replace(artifact, path=path, runtimes=(), assume=artifact.assume or assume, peer=OURS))
         yield further
 
 
