@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.counts import CountResult, CountRow, read_counts
 from benchmarks.instructions import SCOPES
-from benchmarks.reading import newest
+from benchmarks.reading import newest, unheard
 from edge_runtime.errors import InputError
 
 DEFAULT_SLOWDOWN_PERCENT = 2.0
@@ -96,7 +96,7 @@ def _loss(row: CountRow, now: CountResult) -> str:
     return now.failed.get(row.key[:2], "in the reference, and not counted now: export it again, or keep a new reference")
 
 
-def find_reference(place: Path, target: str, say: Callable[[str], None]) -> CountResult:
+def find_reference(place: Path, target: str, say: Callable[[str], None] = unheard) -> CountResult:
     """The result in a file, or the newest of a target in a folder, where others that cannot be read are named. InputError when there is none."""
     if not place.is_dir():
         return read_counts(place)

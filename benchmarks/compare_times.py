@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.limits import Verdict, worst
 from benchmarks.outputs import file_part
-from benchmarks.reading import newest
+from benchmarks.reading import newest, unheard
 from benchmarks.results import LatencyResult, LatencyRow, read_result
 from benchmarks.statistics import differs, ratio_interval, ratio_of_ratios
 from benchmarks.steadiness import contradicts_itself
@@ -195,7 +195,7 @@ def _why(row: LatencyRow, now: LatencyResult) -> str:
     return reasons[0] if reasons else "in the reference, and not measured now"
 
 
-def find_timed(place: Path, target: str, say: Callable[[str], None]) -> LatencyResult:
+def find_timed(place: Path, target: str, say: Callable[[str], None] = unheard) -> LatencyResult:
     """The result in a file, or the newest of a target in a folder, where others that cannot be read are named. InputError when there is none."""
     if not place.is_dir():
         return read_result(place)

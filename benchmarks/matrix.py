@@ -48,9 +48,14 @@ class Cell:
 
 def able_runtimes(artifact: Artifact, chosen: Iterable[str] = ()) -> list[str]:
     """The runtimes that read this kind of file, in the registry's order; only those chosen, if any are."""
+    return readers(artifact.path.suffix, chosen)
+
+
+def readers(suffix: str, chosen: Iterable[str] = ()) -> list[str]:
+    """The same of any file with this suffix; runtimes that only peers are made for among them."""
     wanted = list(chosen)
     known = {**RUNTIMES, **PEER_RUNTIMES}
-    return [name for name, runtime in known.items() if runtime.suffix == artifact.path.suffix and (not wanted or name in wanted)]
+    return [name for name, runtime in known.items() if runtime.suffix == suffix and (not wanted or name in wanted)]
 
 
 def cells(artifacts: Iterable[Artifact], *, runtimes: Iterable[str] = (), kernels: Iterable[str] = ()) -> list[Cell]:

@@ -39,6 +39,10 @@ def readable(paths: Iterable[Path], read: Callable[[Path], Result]) -> tuple[lis
     return results, problems
 
 
+def unheard(problem: str) -> None:
+    """For a caller who has nobody to tell."""
+
+
 def newest(paths: Iterable[Path], read: Callable[[Path], Result], say: Callable[[str], None]) -> Result | None:
     """The result that was made last, by what it says itself; those that cannot be read are said. None when none can be."""
     found, problems = readable(sorted(paths), read)

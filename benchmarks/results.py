@@ -56,13 +56,14 @@ _SINCE_2: dict[str, Any] = {
 # What fields can hold; what only running tells is checked of rows that ran.
 _RIGHT = {
     **{"target": text, "utc": utc, "threads": count, "host": some_fields({"cpu": text, "cores": count})},
-    "aa": or_null(some_fields({"artifact": text, "runtime": text, "ratio": number, "low": number, "high": number})),
+    "board": or_null(lambda value: isinstance(value, dict)),
+    "aa": or_null(some_fields({"artifact": text, "runtime": text, "rounds": count, "ratio": number, "low": number, "high": number})),
     "validity": or_null(some_fields({"verdict": text, "reasons": each(text)})),
 }
 _RIGHT_ROW = {**dict.fromkeys(("artifact", "format", "sha256", "runtime", "reason"), text), "bytes": count, "peer": or_null(text)}
 _RIGHT_RAN = {
     **dict.fromkeys(("runtime_version", "kernels", "delegate"), text),
-    **dict.fromkeys(("import_ms", "load_ms", "first_ms", "peak_memory_bytes"), number),
+    **dict.fromkeys(("load_ms", "first_ms", "peak_memory_bytes"), number),
     **{"threads": count, "rate_hz": or_null(number), "blocks": each(count), "pipeline_blocks": each(count)},
 }
 
@@ -221,7 +222,7 @@ def read_result(path: Path) -> LatencyResult:
         if type(schema) is not int or not 1 <= schema <= SCHEMA:
             raise InputError(f"{path} has schema {schema}, this edgeproof reads up to {SCHEMA}: upgrade it.")
         lists = {name: [{**_SINCE_2, **row} for row in fields.get(name, ())] for name in ("rows", "reference_rows")}
-        fields = {"aa": None, "validity": None, **fields, **lists}
+        fields = {"aa": None, "validity": None, "board": None, **fields, **lists}
         check_fields(fields, _RIGHT)
         for row in (*fields["rows"], *fields["reference_rows"]):
             check_fields(row, _RIGHT_ROW)
@@ -236,6 +237,8 @@ def read_result(path: Path) -> LatencyResult:
 def _check(row: LatencyRow) -> None:
     """What reading raises, for a row that lacks what a table shows."""
     check_fields(row.fields, _RIGHT_RAN)
+    if row.rate_hz:
+        check_fields(row.fields, {"achieved_hz": number, "missed": count})
     for scope, blocks in BLOCKS.items():
         samples, runs = row.samples[scope], row.fields[blocks]
         if sum(runs) != len(samples) or not all(runs) or (samples < 1).any():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from edgeproof.console import Console
 from edgeproof.stages.peering import made_peers
 from edgeproof.workspace import Workspace
 from evidence.findings import Finding, Places
+from export.audit_openvino import audit_openvino
 
 SLOWEST = 1.02  # times the best peer
 SESSIONS = 9
@@ -27,22 +29,26 @@ Sessions = Mapping[str, Sequence[np.ndarray]]
 
 
 def prove(places: Places) -> list[Finding]:
-    command = places.command("peers")
-    return [finding for name, place in places.workspaces.items() for finding in against_peers(name, place, command)]
+    command, console = places.command("peers"), Console()
+    return [finding for name, place in places.workspaces.items() for finding in against_peers(name, place, command, console)]
 
 
-def against_peers(name: str, workspace: Workspace, command: str, sessions: int = SESSIONS, seconds: float = SECONDS) -> list[Finding]:
-    """One finding a runtime. Each session has worker processes of its own: where a file's weights come to lie in one is worth up to 2 %."""
+def against_peers(
+    name: str, workspace: Workspace, command: str, console: Console, sessions: int = SESSIONS, seconds: float = SECONDS
+) -> list[Finding]:
+    """One finding a runtime. Each session has worker processes of its own: even copies of one file differ within one (`benchmarks.peers.ALIKE`)."""
     images = workspace.read_arrays("validation.npz")["images"]
     ours = [artifact for artifact in workspace.artifacts() if artifact.format in OUR_FORMATS.values()]
-    with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder, made_peers(workspace, Console(), Workspace(Path(folder))) as (made, beside):
+    with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder, made_peers(workspace, console, Workspace(Path(folder))) as (made, beside):
         timed = [measure([*ours, *beside], images, find_target("local"), seconds=seconds) for _ in range(sessions)]
+        further = {artifact.peer: artifact.path.read_bytes() for artifact in beside if artifact.path.suffix == ".openvino"}
         left_out = {item.peer.title: item.reason for item in made if item.reason}
     findings = []
     for runtime in OUR_FORMATS:
         medians = _by_name([[one for one in session if one.runtime == runtime and not one.reason] for session in timed])
         if OURS in medians and len(medians) > 1:
-            findings.append(_against_best(name, runtime, medians, left_out, command))
+            why = _more_layers(further) if runtime == "openvino" else ""
+            findings.append(_against_best(name, runtime, medians, left_out, why, command))
     if not findings:
         raise EdgeproofError(f"Nothing could be measured beside {workspace.path}: {'; '.join(left_out.values())}")
     return findings
@@ -58,7 +64,7 @@ def _by_name(sessions: Sequence[Sequence[Contestant]]) -> dict[str, list[np.ndar
     return medians
 
 
-def _against_best(name: str, runtime: str, medians: Sessions, left_out: Mapping[str, str], command: str) -> Finding:
+def _against_best(name: str, runtime: str, medians: Sessions, left_out: Mapping[str, str], why: str, command: str) -> Finding:
     best = min((peer for peer in medians if peer != OURS), key=lambda peer: float(np.median(np.concatenate(medians[peer]))))
     ratio, low, high = ratio_of_sessions(medians[OURS], medians[best])
     missing = "" if not left_out else f"; not compared: {'; '.join(f'{title} ({reason})' for title, reason in left_out.items())}"
@@ -67,10 +73,18 @@ def _against_best(name: str, runtime: str, medians: Sessions, left_out: Mapping[
         f"{name} on {runtime}: time of ours ({OUR_FORMATS[runtime]}, scope predict) against the best that other tools make of the same baseline",
         f"≤ {SLOWEST} times",
         f"{ratio:.3f} times {best} (95 % interval {low:.3f} to {high:.3f} over {len(medians[OURS])} sessions, {_certainty(low, high)}); "
-        f"ours {_microseconds(medians[OURS])}, {peers}{missing}",
+        f"ours {_microseconds(medians[OURS])}, {peers}{missing}{'' if high <= SLOWEST else why}",
         ratio <= SLOWEST,
         command,
     )
+
+
+def _more_layers(files: Mapping[str | None, bytes]) -> str:
+    """What OpenVINO executes of our ONNX file beyond what it executes of the peer's: what may make ours slower there."""
+    kinds = {peer: Counter(operator.kind for operator in audit_openvino(content).operators) for peer, content in files.items()}
+    (peer,) = kinds.keys() - {OURS}
+    more = ", ".join(f"{count} {kind}" for kind, count in (kinds[OURS] - kinds[peer]).items() if kind != "Const")
+    return f"; of ours OpenVINO executes besides: {more or 'nothing'}"
 
 
 def ratio_of_sessions(ours: Sequence[np.ndarray], peer: Sequence[np.ndarray]) -> tuple[float, float, float]:

@@ -12,6 +12,7 @@ from evidence import (
     dashboard,
     error_rates,
     fast_path,
+    foreign,
     full_system,
     harness_cost,
     matrix,
@@ -153,6 +154,13 @@ PROOFS: dict[str, Proof] = {
             harness_cost.prove,
             ("evidence/harness_cost.py", "evidence/fast_path.py", "edge_runtime/*.py", "benchmarks/statistics.py"),
             _EXPORTED,
+        ),
+        Proof(
+            "foreign",
+            "result files that are damaged, another tool's or newer",
+            foreign.prove,
+            ("evidence/foreign.py", "benchmarks/**/*.py", "edgeproof/stages/*.py"),
+            ("parity.json", *_EXPORTED),
         ),
         Proof(
             "cold-start",

@@ -117,17 +117,17 @@ def test_the_newest_result_of_the_target_is_taken_from_a_folder(tmp_path: Path) 
         (tmp_path / f"sim-pi4-202601{day}T000000Z.json").write_text(json.dumps(dict(_result(_row(), utc=f"202601{day}T000000Z").fields)))
     (tmp_path / "sim-pi5-20260109T000000Z.json").write_text(json.dumps(dict(_result(_row(), target="sim-pi5").fields)))
     (tmp_path / "sim-pi4.json").write_text(json.dumps(dict(_result(_row(), utc="20260104T000000Z").fields)))
-    assert find_reference(tmp_path, "sim-pi4", print).fields["utc"] == "20260104T000000Z", "the newest by what it says, not by its name"
+    assert find_reference(tmp_path, "sim-pi4").fields["utc"] == "20260104T000000Z", "the newest by what it says, not by its name"
     (tmp_path / "sim-pi4.json").unlink()
-    assert find_reference(tmp_path, "sim-pi4", print).fields["utc"] == "20260103T000000Z"
-    assert find_reference(tmp_path / "sim-pi4-20260101T000000Z.json", "sim-pi4", print).fields["utc"] == "20260101T000000Z"
+    assert find_reference(tmp_path, "sim-pi4").fields["utc"] == "20260103T000000Z"
+    assert find_reference(tmp_path / "sim-pi4-20260101T000000Z.json", "sim-pi4").fields["utc"] == "20260101T000000Z"
     with pytest.raises(InputError, match="holds no result of sim-pi3"):
-        find_reference(tmp_path, "sim-pi3", print)
+        find_reference(tmp_path, "sim-pi3")
 
 
 @pytest.mark.parametrize("target", ["sim-pi4", "sim-pi5"])
 def test_the_reference_of_the_default_recipe_passes_against_itself(target: str) -> None:
-    reference = find_reference(Path(__file__).parent.parent / "benchmarks/reference", target, print)
+    reference = find_reference(Path(__file__).parent.parent / "benchmarks/reference", target)
     assert (reference.target, reference.failed) == (target, {})
     assert {row.key[:2] for row in reference.rows} >= {
         (f"compact-tflite-{form}.tflite", runtime) for form in ("int8", "float32") for runtime in ("ai-edge-litert", "tflite-runtime")

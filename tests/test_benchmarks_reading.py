@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from benchmarks.compare import compare, find_reference, sentences
+from benchmarks.compare_times import compare_normalised, compare_side_by_side
 from benchmarks.counts import CountResult, read_counts
 from benchmarks.history import append_history, history_lines, read_history
 from benchmarks.reading import readable
@@ -22,36 +23,20 @@ from benchmarks.reports.instructions import counts_table
 from benchmarks.reports.predicted import predicted_table
 from benchmarks.reports.terminal import latency_table
 from benchmarks.results import LatencyResult, read_result
-from benchmarks.tables import FOLDER
-from benchmarks.thinning import thin
 from edge_runtime.errors import InputError
+from edgeproof.stages.showing import results_of
+from edgeproof.workspace import Workspace
+from evidence import foreign
+from evidence.foreign import ODD, changed, fill, places
 
-ODD = (None, "", "x", -1, 0, 2, 1e308, float("nan"), float("inf"), 10**30, True, [], {}, [[]], ["x"], {"x": 1}, "VALID", "2.3.0")
-LATENCY = thin(read_result(FOLDER / "local.json"), 200)
-LATENCY["rows"] = LATENCY["rows"][:2]
-COUNTS = json.loads((FOLDER / "sim-pi4.json").read_text())
-COUNTS["rows"] = COUNTS["rows"][:2]
+LATENCY = copy.deepcopy(foreign.LATENCY)
+LATENCY["rows"] = [row for row in LATENCY["rows"] if row["runtime"] == "ai-edge-litert"][:2]
+LATENCY["reference_rows"] = copy.deepcopy(LATENCY["rows"])
+LATENCY["aa"] = {"artifact": "a", "runtime": "b", "threads": 1, "rounds": 40, "ratio": 1.0, "low": 1.0, "high": 1.0}
+LATENCY["board"] = {"model": "", "governor": ""}
+COUNTS = {**foreign.COUNTS, "rows": foreign.COUNTS["rows"][:2]}
 REFERENCE = CountResult(COUNTS)
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where something can be changed in JSON data."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value[:3]) if isinstance(value, list) else ()
-    for key, child in inner:
-        yield (*path, key)
-        yield from places(child, (*path, key))
-
-
-def changed(whole: dict[str, Any], path: tuple[Any, ...], value: Any, *, remove: bool = False) -> dict[str, Any]:
-    fields = copy.deepcopy(whole)
-    place = fields
-    for key in path[:-1]:
-        place = place[key]
-    if remove:
-        del place[path[-1]]
-    else:
-        place[path[-1]] = value
-    return fields
+WHOLE = LatencyResult(copy.deepcopy(LATENCY))
 
 
 def use_latency(path: Path) -> None:
@@ -60,6 +45,7 @@ def use_latency(path: Path) -> None:
     show(latency_table(result))
     for row in result.rows:
         _ = result.find(*row.key), result.ratio(row, "tflite-float32"), [row.percentile_us(percent) for percent in (50, 90, 99)]
+    _ = result.aa, compare_normalised(result, WHOLE, 5.0).to_dict(), compare_side_by_side(result, 5.0).to_dict()
     record(result, path.parent)
 
 
@@ -131,30 +117,9 @@ def test_any_piece_may_be_lost_or_be_noise(kind: str, cut: float, length: float,
     used_or_refused(whole[:begin] + noise + whole[begin + int(length * len(whole)) :], use, tmp_path_factory.getbasetemp())
 
 
-FOREIGN = {
-    "empty": b"",
-    "truncated": json.dumps(COUNTS).encode()[:300],
-    "noise": b"\x00\xff\xfe" * 100,
-    "bracket after bracket": b"[" * 100_000,
-    "a list": b"[1, 2, 3]",
-    "another tool's": b'{"benchmarks": [{"name": "x", "stats": {"mean": 1.0}}], "version": "4.0"}',
-    "newer": json.dumps({**COUNTS, "schema": 99}).encode(),
-}
-
-
-def _fill(folder: Path) -> list[Path]:
-    """Every foreign file under a name of a result, and what is no file at all."""
-    names = [folder / f"sim-pi4-202601{day:02}T000000Z.json" for day in range(1, len(FOREIGN) + 3)]
-    for path, content in zip(names, FOREIGN.values(), strict=False):
-        path.write_bytes(content)
-    names[-2].mkdir()
-    names[-1].symlink_to(folder / "gone.json")
-    return names
-
-
 @pytest.mark.parametrize("read", [read_result, read_counts])
 def test_each_foreign_file_is_named_once_and_the_others_are_read(read: Callable[[Path], Any], tmp_path: Path) -> None:
-    names = _fill(tmp_path)
+    names = fill(tmp_path, "sim-pi4")
     good = tmp_path / "good.json"
     good.write_text(json.dumps(LATENCY if read is read_result else COUNTS))
     found, problems = readable([*names, good], read)
@@ -164,12 +129,24 @@ def test_each_foreign_file_is_named_once_and_the_others_are_read(read: Callable[
 
 
 def test_a_reference_is_found_among_foreign_files(tmp_path: Path) -> None:
-    names, said = _fill(tmp_path), list[str]()
+    names, said = fill(tmp_path, "sim-pi4"), list[str]()
     with pytest.raises(InputError, match="holds no result of sim-pi4"):
         find_reference(tmp_path, "sim-pi4", said.append)
     assert len(said) == len(names)
     (tmp_path / "sim-pi4.json").write_text(json.dumps(COUNTS))
     assert find_reference(tmp_path, "sim-pi4", said.append).fields == COUNTS
+
+
+def test_what_a_workspace_shows_leaves_each_out_by_name(tmp_path: Path, new_console: Callable[..., Any], capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "latency").mkdir()
+    names = fill(tmp_path / "latency", "local")
+    good = tmp_path / "latency/local-20260201T000000Z.json"
+    good.write_text(json.dumps(LATENCY))
+    (result,) = results_of(Workspace(tmp_path), new_console())
+    assert result.fields["utc"] == LATENCY["utc"]
+    said = capfd.readouterr().err.splitlines()
+    assert [sum(path.name in line for line in said) for path in names] == [1] * len(names)
+    assert len(said) == len(names)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")

@@ -17,13 +17,14 @@ from edge_runtime.errors import EdgeproofError, InputError
 from edgeproof.stages.comparing import references_of
 from tests.foreign import tflite_without_metadata
 
-ROW = {"artifact": "a.tflite", "runtime": "tflite-runtime", "runtime_version": "2.14.0", "format": "tflite-int8", "sha256": "ab", "delegate": "none"}
+ROW = {"artifact": "a.tflite", "format": "tflite-int8", "sha256": "ab"}
+RUNTIME = {"runtime": "tflite-runtime", "runtime_version": "2.14.0", "kernels": "default", "delegate": "none"}
 NUMBERS = {"threads": 1, "bytes": 1, "load_ms": 1.0, "first_ms": 1.0, "peak_memory_bytes": 1, "blocks": [], "predict_ns": None, "invoke_ns": None}
 
 
 def _result(path: Path, **changes: Any) -> Path:
     fields = {"schema": SCHEMA, "target": "local", "utc": "20260101T000000Z", "host": host_facts(), "threads": 1, "aa": None}
-    path.write_text(json.dumps({**fields, "rows": [{**ROW, **NUMBERS, "reason": ""}], **changes}))
+    path.write_text(json.dumps({**fields, "rows": [{**ROW, **RUNTIME, **NUMBERS, "reason": ""}], **changes}))
     return path
 
 
@@ -52,8 +53,8 @@ def test_counts_of_a_workspace_lie_in_its_latency(tmp_path: Path) -> None:
     (tmp_path / "artifacts").mkdir()
     (tmp_path / "artifacts/manifest.json").write_text('{"artifacts": {}}')
     (tmp_path / "latency").mkdir()
-    identity = {"schema": COUNTS, "kind": KIND, "target": "sim-pi4", "utc": "20260101T000000Z", "core": "cortex-a72", "runs": 20, "rows": []}
-    (tmp_path / "latency/sim-pi4-20260101T000000Z.json").write_text(json.dumps(identity))
+    identity = {"schema": COUNTS, "kind": KIND, "target": "sim-pi4", "utc": "20260101T000000Z", "board": "", "core": "cortex-a72"}
+    (tmp_path / "latency/sim-pi4-20260101T000000Z.json").write_text(json.dumps({**identity, "runs": 20, "rows": []}))
     assert references_of(tmp_path, ["sim-pi4"]).counted["sim-pi4"].target == "sim-pi4"
 
 

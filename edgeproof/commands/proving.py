@@ -155,7 +155,7 @@ def bench(
     counts = read_threads(threads)
     check_measuring(seconds, counts, rate)
     place, console = open_workspace(workspace, as_json, verbose)
-    references = references_of(compare, on, console, max_slowdown, threads=counts, rate_hz=rate)
+    references = references_of(compare, on, max_slowdown, threads=counts, rate_hz=rate, say=console.say)
     if max_ms is not None:
         check_predictable(max_ms, on)
     if record:

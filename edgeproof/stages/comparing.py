@@ -53,8 +53,8 @@ class References:
 
 
 def _asked_for(result: LatencyResult, runtimes: Sequence[str]) -> LatencyResult:
-    """The rows on runtimes that --runtime did not leave out."""
-    rows = [row for row in result.fields["rows"] if not runtimes or row["runtime"] in runtimes]
+    """The rows of our own files on runtimes that --runtime did not leave out."""
+    rows = [row for row in result.fields["rows"] if row["peer"] is None and (not runtimes or row["runtime"] in runtimes)]
     return LatencyResult({**result.fields, "rows": rows})
 
 
@@ -67,7 +67,10 @@ def references_of(
     rate_hz: float | None = None,
     say: Callable[[str], None] = unheard,
 ) -> References:
-    """Read before minutes of work. say: hears of results that cannot be read. InputError when a target has no reference there, or one of unlike conditions."""
+    """Read before minutes of work; `say` hears of results that cannot be read.
+
+    InputError when a target has no reference there, or one of unlike conditions.
+    """
     if most_percent is not None:
         check_slowdown(most_percent)
     if place is None:

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks import parity
 from benchmarks.counts import CountResult
-from benchmarks.matrix import Artifact, able_runtimes, cells, collect
+from benchmarks.matrix import Artifact, cells, collect, readers
 from benchmarks.outputs import Outputs
 from benchmarks.peers import OURS, SCHEMA, PeerRow, judged, timed
 from benchmarks.results import LatencyResult
@@ -53,7 +53,7 @@ class Made:
 
     def runtimes(self, chosen: Sequence[str]) -> list[str]:
         """Those that read this kind of file; only those chosen, if any are."""
-        return able_runtimes(Artifact(self.path, "", "", "", (), 0), chosen)
+        return readers(self.peer.suffix, chosen)
 
 
 def bench_with_peers(
@@ -75,14 +75,19 @@ def bench_with_peers(
     runnable_artifacts(workspace, runtimes)  # before minutes of work, not after
     with workspace.stage("peers") as files, made_peers(workspace, console, files) as (made, beside):
         results = bench(workspace, console, runtimes=runtimes, seconds=seconds, beside=beside, **settings)
-        outputs, judgements = _judge(workspace, console, [artifact for artifact in beside if artifact.peer != OURS], runtimes, project)
+        outputs, report = _judge(workspace, console, [artifact for artifact in beside if artifact.peer != OURS], runtimes, project)
         (result,) = [result for result in results if isinstance(result, LatencyResult)]
-        rows = [_row(item, runtime, outputs, judgements, result) for item in made for runtime in item.runtimes(runtimes)]
-        facts = {"schema": SCHEMA, "baseline_sha256": project.baseline_sha256, "images": len(workspace.read_arrays("validation.npz")["labels"])}
-        records = {item.peer.name: item.record for item in made if item.record}
-        said = {"utc": datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"), "target": result.target, "session": result.fields["utc"], "made": records}
-        files.write_json(RECORD, {**facts, **said, "rows": [asdict(row) for row in rows]})
+        rows = [_row(item, runtime, outputs, report.rows, result) for item in made for runtime in item.runtimes(runtimes)]
+        session = {"target": result.target, "session": result.fields["utc"], "validity": result.fields["validity"]}
+        files.write_json(RECORD, {**_facts(report, made), **session, "rows": [asdict(row) for row in rows]})
     return results, rows
+
+
+def _facts(report: parity.Report, made: Sequence[Made]) -> dict[str, Any]:
+    """What `peers.json` says of all rows; `made` lets the next run use the files again."""
+    judged_on = {"baseline_sha256": report.baseline["sha256"], "images": report.baseline["images"], "margin_pp": report.margin_pp}
+    records = {item.peer.name: item.record for item in made if item.record}
+    return {"schema": SCHEMA, **judged_on, "utc": datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"), "made": records}
 
 
 @contextlib.contextmanager
@@ -177,31 +182,27 @@ def _new(files: Workspace, name: str, peer: Peer, models: _Models) -> dict[str, 
 @contextlib.contextmanager
 def _ours_for(peers: Sequence[Artifact], ours: Sequence[Artifact], assume: Mapping[str, Any]) -> Iterator[list[Artifact]]:
     """Our ONNX files for a runtime that only peers are made for, so that both are compared on the same one: OpenVINO reads ONNX, too."""
-    suffixes = {runtime.suffix for runtime in PEER_RUNTIMES.values()} & {peer.path.suffix for peer in peers}
-    wanted = {PEERS[peer.peer or ""].ours for peer in peers if peer.path.suffix in suffixes}
+    suffixes = {runtime.suffix for runtime in PEER_RUNTIMES.values()}
+    wanted = {(PEERS[peer.peer].ours, peer.path.suffix) for peer in peers if peer.peer and peer.path.suffix in suffixes}
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
         further = []
-        for artifact in ours:
-            if artifact.format in wanted:
-                for suffix in suffixes:
-                    path = Path(folder) / f"{artifact.path.stem}{suffix}"
-                    path.write_bytes(artifact.path.read_bytes())
-                    further.append(
-                        Artifact(path, artifact.format, artifact.source, artifact.sha256, (), artifact.bytes, artifact.assume or assume, peer=OURS)
-                    )
+        for artifact, suffix in [(artifact, suffix) for format, suffix in wanted for artifact in ours if artifact.format == format]:
+            path = Path(folder) / f"{artifact.path.stem}{suffix}"
+            path.write_bytes(artifact.path.read_bytes())
+            further.append(replace(artifact, path=path, runtimes=(), assume=artifact.assume or assume, peer=OURS))
         yield further
 
 
 def _judge(
     workspace: Workspace, console: Console, artifacts: Sequence[Artifact], runtimes: Sequence[str], project: Project
-) -> tuple[list[Outputs], tuple[parity.Row, ...]]:
+) -> tuple[list[Outputs], parity.Report]:
     """Each peer's answers to the validation images on each runtime, and what parity says of them: the same rule as for ours."""
     validation = workspace.read_arrays("validation.npz")
     with console.progress("Parity of peers") as progress:
         matrix = cells(artifacts, runtimes=runtimes, kernels=["default"])
         outputs = collect(matrix, validation["images"], find_target("local"), progress=progress)
     margin = usual_margin(workspace, again=workspace.has("parity.json"))
-    return outputs, parity.judge(reference_of(validation), outputs, margin_pp=margin, baseline_sha256=project.baseline_sha256).rows
+    return outputs, parity.judge(reference_of(validation), outputs, margin_pp=margin, baseline_sha256=project.baseline_sha256)
 
 
 def _row(made: Made, runtime: str, outputs: Sequence[Outputs], judgements: Sequence[parity.Row], result: LatencyResult) -> PeerRow:
