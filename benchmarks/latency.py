@@ -47,7 +47,7 @@ class Contestant:
     peer: str | None = None  # the name of another tool that made the file
     twin: Contestant | None = None  # the same artifact opened once more in the same worker: what it tells against itself is the A/A pair
     span_ns: int = 0  # of all its blocks
-    waited_ns: int = 0  # of that, ready to run while others had the processor
+    interrupted: int = 0  # how often others took the processor from it meanwhile
     missed: int = 0  # paced runs that were not done when the next was due
     tick_ns: int = 1  # of the clock it was timed with
 

@@ -87,7 +87,7 @@ class Turns:
             contestant.invoke_ns.append(answer["invoke_ns"])
             contestant.predict_ns.append(answer["predict_ns"])
             contestant.span_ns += answer["span_ns"]
-            contestant.waited_ns += answer["waited_ns"] or 0
+            contestant.interrupted += answer["interrupted"]
             contestant.missed += answer.get("missed", 0)
 
     def _turn(self, contestant: Contestant) -> dict[str, Any]:

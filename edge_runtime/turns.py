@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import resource
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -14,19 +14,9 @@ from edge_runtime.timing import TimedModel
 PIPELINE = "pipeline"
 
 
-def waited_ns() -> int | None:
-    """How long this process's threads were ready to run and another had the processor, since they began; None where the kernel does not tell.
-
-    The second number of schedstat: https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat
-    """
-    total = 0
-    try:
-        for task in os.listdir("/proc/self/task"):
-            with open(f"/proc/self/task/{task}/schedstat") as file:
-                total += int(file.read().split()[1])
-        return total
-    except (OSError, ValueError, IndexError):
-        return None
+def interruptions() -> int:
+    """How often the threads of this process, wishing to go on, had to leave the processor to others, since they began."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 class Turns:
@@ -41,12 +31,12 @@ class Turns:
         return encode_pictures(self._timed[0].images)
 
     def serve(self, turn: Mapping[str, Any]) -> dict[str, Any]:
-        """{"model", "runs"} to {invoke_ns, predict_ns, span_ns, waited_ns}; with "rate_hz" also `missed`. With "scope": "pipeline" to
-        {pipeline_ns}, null without Pillow. The times are lists of nanoseconds, but the span of the block, and how long of it was waited."""
+        """{"model", "runs"} to {invoke_ns, predict_ns, span_ns, interrupted}; with "rate_hz" also `missed`. With "scope": "pipeline" to
+        {pipeline_ns}, null without Pillow. The times are lists of nanoseconds, but the span of the block."""
         timed, runs = self._timed[turn["model"]], turn["runs"]
         if turn.get("scope") == PIPELINE:
             return {"pipeline_ns": self._pipeline(turn["model"], runs)}
-        before, begin = waited_ns(), time.perf_counter_ns()
+        before, begin = interruptions(), time.perf_counter_ns()
         if rate := turn.get("rate_hz"):
             paced = timed.paced_block(runs, rate)
             samples = {"invoke_ns": paced.invoke.tolist(), "predict_ns": paced.predict.tolist(), "missed": paced.missed}
@@ -55,8 +45,7 @@ class Turns:
             invoke, predict = timed.block(runs)
             samples = {"invoke_ns": invoke.tolist(), "predict_ns": predict.tolist()}
             span = time.perf_counter_ns() - begin
-        after = waited_ns()
-        return {**samples, "span_ns": span, "waited_ns": None if before is None or after is None else after - before}
+        return {**samples, "span_ns": span, "interrupted": interruptions() - before}
 
     def _pipeline(self, model: int, runs: int) -> list[int] | None:
         if self._pictures is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +51,13 @@ def test_one_artifact_that_differs_from_itself_spoils_the_session() -> None:
 
 
 def test_others_on_the_processor_spoil_the_session() -> None:
-    busy = _contestant()
-    busy.waited_ns = int(0.3 * busy.span_ns)
-    assert faults([busy]) == ["others had the processor for 30% of the time"]
-    busy.waited_ns = int(0.05 * busy.span_ns)
-    assert faults([busy]) == []
-    many = _contestant(threads=4)
-    many.waited_ns = int(0.3 * many.span_ns)
-    assert faults([many]) == [], "three tenths of one of four threads"
+    (reason,) = faults([_contestant(), _contestant(interrupted=int(0.3 * ROUNDS * RUNS))])
+    assert reason == "others took the processor in 30% of the runs of net-tflite-float32.tflite on tflite-runtime"
+    assert faults([_contestant(interrupted=int(0.05 * ROUNDS * RUNS))]) == []
+    assert faults([_contestant(interrupted=3 * ROUNDS * RUNS)])[0].startswith("others took the processor in every run of")
+    diagnostic = _contestant(interrupted=ROUNDS * RUNS)
+    diagnostic.artifact = replace(diagnostic.artifact, diagnostic=True)
+    assert faults([_contestant(), diagnostic]) == []
 
 
 def test_a_pace_that_moves_spoils_times_and_not_ratios() -> None:
@@ -80,7 +80,7 @@ def test_a_coarse_clock_spoils_the_session() -> None:
 
 def test_a_paced_session_is_not_blamed_for_a_machine_that_rests() -> None:
     resting = _contestant(100, np.linspace(1, 2, ROUNDS), rate_hz=10.0)
-    resting.waited_ns = resting.span_ns
+    resting.interrupted = resting.samples
     assert faults([resting]) == []
 
 

@@ -17,7 +17,7 @@ from edge_runtime.classifier import Classifier
 from edge_runtime.pictures import decode_steps
 from edge_runtime.pipeline import PICTURE_SCALE, TimedPipeline, encode_pictures
 from edge_runtime.timing import TimedModel, clock_tick_ns
-from edge_runtime.turns import Turns, waited_ns
+from edge_runtime.turns import Turns
 
 
 @pytest.fixture
@@ -88,12 +88,12 @@ def test_the_pipeline_takes_every_picture_through_decoding_and_is_no_faster_than
     assert np.median(samples) > np.median(model.block(50)[1])
 
 
-def test_a_turn_tells_its_samples_its_span_and_how_long_it_waited(model: TimedModel) -> None:
+def test_a_turn_tells_its_samples_its_span_and_how_often_it_was_interrupted(model: TimedModel) -> None:
     turns = Turns([model])
     answer = turns.serve({"model": 0, "runs": 60})
     assert (len(answer["invoke_ns"]), len(answer["predict_ns"])) == (60, 60)
     assert sum(answer["predict_ns"]) < answer["span_ns"]
-    assert answer["waited_ns"] >= 0
+    assert 0 <= answer["interrupted"] <= answer["span_ns"] / 1e5, "a slice of time is a millisecond and more"
     paced = turns.serve({"model": 0, "runs": 3, "rate_hz": 200})
     assert len(paced["predict_ns"]) == 3
     assert 0 <= paced["missed"] <= 3
@@ -115,20 +115,19 @@ print(Turns([model]).serve({{"model": 0, "runs": 5, "scope": "pipeline"}}))
     assert done.stdout == "{'pipeline_ns': None}\n", done.stderr
 
 
-def test_waiting_is_counted_while_others_have_the_processor() -> None:
+def test_interruptions_are_counted_while_others_want_the_processor() -> None:
     program = """
 import os, time
-from edge_runtime.turns import waited_ns
+from edge_runtime.turns import interruptions
 cpu = min(os.sched_getaffinity(0))
 os.sched_setaffinity(0, {cpu})
 child = os.fork()
 if child == 0:
     while True: pass
-before, end = waited_ns(), time.perf_counter() + 0.5
-while time.perf_counter() < end: pass
-print((waited_ns() - before) / 0.5e9)
+before, end = interruptions(), time.process_time() + 0.3
+while time.process_time() < end: pass
+print(interruptions() - before)
 os.kill(child, 9); os.waitpid(child, 0)
 """
-    assert waited_ns() is not None
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parent.parent)
-    assert 0.2 < float(done.stdout) < 1.0, (done.stdout, done.stderr)
+    assert int(done.stdout) >= 10, (done.stdout, done.stderr)
