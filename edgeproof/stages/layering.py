@@ -130,7 +130,7 @@ def _predicted(
     analyser, board = Analyser(cache_folder()), target.board.name
     try:
         wholes = iter(predict_times(board, [split.whole for split in splits if split.whole], analyser))
-        prefixes = iter(predict_times(board, [prefix for split in splits for prefix in split.prefixes], analyser, PREFIX_SCOPES))
+        prefixes = iter(predict_times(board, [prefix for split in splits for prefix in split.prefixes], analyser, scopes=PREFIX_SCOPES))
         said = [next(wholes) if split.whole else {} for split in splits]
         return said, [[next(prefixes) for _ in split.prefixes] for split in splits], analyser.version
     except RuntimeMissingError as error:
