@@ -28,7 +28,7 @@ from edge_runtime.progress import Progress, silent
 PREFIX_SCOPES = ("invoke",)  # a prefix answers no question: there is no label to take
 RUNS = 4  # in a counted window: the counts repeat, and there are many windows; of a large network one
 LARGE_MACS = 50_000_000
-TIMED_IMAGES = 256
+TIMED_IMAGES = 64  # in rotation; each prefix has all of them at hand
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ def keras_layers(names: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
         if found:
             return tuple(found)
     for name in names:
-        inner = name.split(";")[0].split("/")[1:-1]
+        inner = [path.split("/")[1] for path in name.split(";") if path.count("/") > 1]
         if inner:
-            return (inner[0].removeprefix("quant_"),)
+            return tuple(dict.fromkeys(layer.removeprefix("quant_") for layer in inner))
     return ()
 
 
