@@ -33,6 +33,8 @@ def _cut(proto: Any, multiplying: list[Operator]) -> Cut:
     outputs = [end.name for end in proto.graph.output]
     steps = steps_of(nodes, inputs)
     operators = _with_macs(operators_of(proto), multiplying)
+    if len(operators) != len(nodes):
+        raise UnsupportedModelError("A network with other networks inside (If, Loop) is not cut after its operators.")
     prefixes: list[bytes] = []
     for length in range(len(steps) + 1):
         prefixes.append(_packed(proto, *prefix_of(nodes, steps, length, inputs, outputs)))
