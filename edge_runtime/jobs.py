@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,7 +30,7 @@ from edge_runtime.counting import SCOPES, count_windows
 from edge_runtime.errors import EdgeproofError, InputError, UnsupportedModelError, unknown_name
 from edge_runtime.golden import GoldenVectors, self_test
 from edge_runtime.inspection import record_tensors
-from edge_runtime.interpreter import find_runtime, import_runtime, open_model, read_model_file
+from edge_runtime.interpreter import OpenModel, find_runtime, import_runtime, open_model, read_model_file
 from edge_runtime.onnx_model import write_optimized
 from edge_runtime.parts import count_parts, time_parts
 from edge_runtime.timing import TimedModel, clock_tick_ns, peak_memory_bytes
@@ -118,15 +119,15 @@ def parts_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:
     """{model, models: [its prefixes], images.npy, and either runs or seconds}: windows or times of each; see `edge_runtime.parts`."""
     whole = _open(job)
     batch = np.ascontiguousarray(whole.metadata.preprocessing.as_batch(np.load(job["images"])))
-    options = {"runtime": job["runtime"], "threads": job.get("threads", 1), "part": True}
-    prefixes = [open_model(model, **options) for model in job["models"]]
-    if "runs" in job:
-        return {**describe(whole), **count_parts(whole, prefixes, batch, job["runs"])._asdict()}
+
+    def open_part(name: str) -> OpenModel:
+        return open_model(name, runtime=job["runtime"], threads=job.get("threads", 1), part=True)
 
     def tell(share: float) -> None:
         emit({"event": "progress", "done": int(1000 * share), "total": 1000})
 
-    return {**describe(whole), **time_parts(whole, prefixes, batch, job["seconds"], tell)._asdict()}
+    run = partial(count_parts, runs=job["runs"]) if "runs" in job else partial(time_parts, seconds=job["seconds"])
+    return {**describe(whole), **run(whole, job["models"], open_part, batch, tell=tell)._asdict()}
 
 
 def cold_job(job: Job, emit: Emit, turns: Iterator[Job]) -> Message:

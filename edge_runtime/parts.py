@@ -1,7 +1,7 @@
 """A network's prefixes run beside the whole, so that differences tell what each operator costs.
 
-All are opened in one process. Counted, each has its windows (see `edge_runtime.counting`); timed, they take turns in short blocks, in a new
-order every round, so that whatever else the machine does meets all of them alike.
+Counted, one prefix after the other has its windows (see `edge_runtime.counting`). Timed, all are open in one process and take turns in short
+blocks, in a new order every round, so that whatever else the machine does meets all of them alike.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ TURN_SECONDS = 0.002  # of one model in one round
 LEAST_TURN_RUNS, MOST_TURN_RUNS = 3, 100
 SETTLING_RUNS = 3  # of a prefix, until its caches and allocations are as they stay; the Python around it is that of all prefixes
 
+Tell = Callable[[float], None]
+Open = Callable[[str], OpenModel]  # a prefix, by the name of its file
+
 
 class Counts(NamedTuple):
     """Numbers of windows: of the whole network by scope, and of each prefix."""
@@ -42,26 +45,26 @@ class Times(NamedTuple):
     prefixes: list[list[float]]
 
 
-def count_parts(whole: Classifier, prefixes: Sequence[OpenModel], images: np.ndarray, runs: int) -> Counts:
-    """Windows of `runs` inferences on uint8 images [N, H, W, C], numbered from 1."""
+def count_parts(whole: Classifier, prefixes: Sequence[str], open_part: Open, images: np.ndarray, runs: int, tell: Tell) -> Counts:
+    """Windows of `runs` inferences on uint8 images [N, H, W, C], numbered from 1. `tell` hears the share that is done."""
     scopes = count_windows(whole, images, 1, runs)
     numbers = [1 + len(SCOPES) + index for index in range(len(prefixes))]
     batch = whole.encode(images[(runs - 1) % len(images)][np.newaxis])  # the one that the whole's own window of "invoke" ran on
-    for number, prefix in zip(numbers, prefixes, strict=True):
+    for number, name in zip(numbers, prefixes, strict=True):
+        prefix = open_part(name)
         prefix.set_input(batch)
         first = number == numbers[0]  # the cheapest: it has no operator
         count_invokes(prefix.invoke, number, runs, WARM_UP_RUNS if first else min(SETTLING_RUNS, runs))
+        tell((1 + number - numbers[0]) / len(numbers))
     return Counts(scopes, numbers)
 
 
-def time_parts(
-    whole: Classifier, prefixes: Sequence[OpenModel], images: np.ndarray, seconds: float, tell: Callable[[float], None] | None = None
-) -> Times:
+def time_parts(whole: Classifier, prefixes: Sequence[str], open_part: Open, images: np.ndarray, seconds: float, tell: Tell) -> Times:
     """Time for at least `seconds` and LEAST_ROUNDS rounds, on uint8 images [N, H, W, C] in rotation. `tell` hears the share that is done."""
     timed = TimedModel(whole, images)
     timed.warm_up()
     batches = [whole.encode(images[index : index + 1]) for index in range(len(images))]
-    parts = [_TimedPrefix(prefix, batches) for prefix in prefixes]
+    parts = [_TimedPrefix(open_part(name), batches) for name in prefixes]
     runs = [part.runs_of_turn() for part in parts]
     times = Times([], [], [[] for _ in parts])
     order, shuffle, begin = list(range(-1, len(parts))), random.Random(0).shuffle, time.perf_counter()
@@ -74,8 +77,7 @@ def time_parts(
                 times.predict.append(float(np.median(predict)))
             else:
                 times.prefixes[index].append(float(np.median(parts[index].block(runs[index]))))
-        if tell:
-            tell(min((time.perf_counter() - begin) / seconds, 1.0))
+        tell(min((time.perf_counter() - begin) / seconds, len(times.predict) / LEAST_ROUNDS, 1.0))
     return times
 
 

@@ -15,6 +15,7 @@ from edge_runtime.errors import UnsupportedModelError
 from export.audit import Operator
 
 MOST_STEPS = 400  # of a network: the time of all prefixes grows with the square
+MOST_BYTES = 1_000_000_000  # of all its prefixes
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,12 @@ def steps_of(nodes: Sequence[Node], inputs: Sequence[Hashable]) -> list[int]:
     if len(found) > MOST_STEPS:
         raise UnsupportedModelError(f"{len(found)} operators are more than the {MOST_STEPS} that a network is cut into.")
     return found
+
+
+def check_size(prefixes: Sequence[bytes]) -> None:
+    """UnsupportedModelError when they take more room together than MOST_BYTES."""
+    if sum(map(len, prefixes)) > MOST_BYTES:
+        raise UnsupportedModelError(f"Cut after its operators it takes more than {MOST_BYTES / 1e9:.0f} GB.")
 
 
 def prefix_of(nodes: Sequence[Node], steps: Sequence[int], length: int, inputs: Sequence[Hashable], outputs: Sequence[Hashable]) -> Prefix:

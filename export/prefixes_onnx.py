@@ -9,7 +9,7 @@ from edge_runtime.errors import UnsupportedModelError, first_line
 from export.audit import Operator
 from export.audit_onnx import audit_onnx, operators_of
 from export.onnx_messages import message, parse_model
-from export.prefixes import Cut, Node, Step, prefix_of, steps_of
+from export.prefixes import Cut, Node, Step, check_size, prefix_of, steps_of
 
 
 def cut_onnx(model: bytes, optimized: bytes) -> Cut:
@@ -33,7 +33,12 @@ def _cut(proto: Any, multiplying: list[Operator]) -> Cut:
     outputs = [end.name for end in proto.graph.output]
     steps = steps_of(nodes, inputs)
     operators = _with_macs(operators_of(proto), multiplying)
-    prefixes = [_packed(proto, *prefix_of(nodes, steps, length, inputs, outputs)) for length in range(len(steps) + 1)]
+    if len(operators) != len(nodes):
+        raise UnsupportedModelError("A network with other networks inside (If, Loop) is not cut after its operators.")
+    prefixes: list[bytes] = []
+    for length in range(len(steps) + 1):
+        prefixes.append(_packed(proto, *prefix_of(nodes, steps, length, inputs, outputs)))
+        check_size(prefixes)
     names = [(node.name, *node.output) for node in proto.graph.node]
     return Cut(tuple(Step(operators[index], names[index]) for index in steps), tuple(prefixes))
 

@@ -8,7 +8,7 @@ from typing import Any
 from edge_runtime.errors import UnsupportedModelError, first_line
 from export.audit import Audit
 from export.audit_tflite import audit_tflite
-from export.prefixes import Cut, Node, Step, prefix_of, steps_of
+from export.prefixes import Cut, Node, Step, check_size, prefix_of, steps_of
 
 
 def cut_tflite(model: bytes) -> Cut:
@@ -38,6 +38,7 @@ def _cut(content: bytes, found: Audit) -> Cut:
         graph.operators = [operators[index] for index in kept]
         model.buffers = _used_buffers(schema.BufferT(), model, [nodes[index] for index in kept], buffers)
         prefixes.append(_packed(model))
+        check_size(prefixes)
     return Cut(tuple(Step(found.operators[index], _names(graph, nodes[index])) for index in steps), tuple(prefixes))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,14 @@ import pytest
 from rich.console import Console
 
 from benchmarks.compare import find_reference
+from benchmarks.instructions import count_instructions
 from benchmarks.matrix import Artifact
 from benchmarks.mca import have_llvm
-from benchmarks.operator_results import MOST_REST, NOTHING, PartResult, read_parts, to_measured
+from benchmarks.operator_results import MOST_REST, NOTHING, PartResult, read_parts, to_counted, to_measured
 from benchmarks.operators import Network, Split, Step, keras_layers, split_all
 from benchmarks.reports.operators import parts_sentences, parts_tables
 from benchmarks.targets.local import LocalTarget
+from benchmarks.targets.simulated import SimulatedTarget
 from edge_runtime.errors import InputError
 from edgeproof.stages.layering import cut_for
 from edgeproof.workspace import file_sha256
@@ -26,6 +30,17 @@ from tests.pipelines import Run, run
 from tests.simulated import RUNTIME
 
 LAYERS = ("conv2d", "global_average_pooling2d", "dense")
+ONE_MORE = """
+import sys, tf_keras
+import tensorflow as tf
+layers = tf_keras.layers
+def export(name, *between):
+    last = [layers.GlobalAveragePooling2D(name="pool"), layers.Dense(3, name="head")]
+    model = tf_keras.Sequential([layers.Input((16, 16, 1), batch_size=1), layers.Conv2D(8, 3, name="first"), *between, *last])
+    open(f"{sys.argv[1]}/{name}.tflite", "wb").write(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+export("without")
+export("with", layers.Conv2D(8, 3, padding="same", name="second"))
+"""
 ALONE = ("call", "rest", "python", "invoke", "predict")
 
 
@@ -41,6 +56,10 @@ def shown(judged_on_pi4: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def results(shown: Run, target: str) -> PartResult:
     (path,) = (shown.workspace / "latency").glob(f"{target}-layers-*.json")
     return read_parts(path)
+
+
+def artifact_of(path: Path, format: str) -> Artifact:
+    return Artifact(path, format, "qat", file_sha256(path), (), path.stat().st_size)
 
 
 def drawn(result: PartResult) -> str:
@@ -92,6 +111,19 @@ def test_here_the_parts_add_up_to_the_whole(shown: Run) -> None:
         assert parts[0] > parts[-1], "the convolution has a hundred times the dense layer's multiply-accumulates"
 
 
+def test_a_layer_costs_what_the_network_costs_less_without_it(pi4: SimulatedTarget, tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", ONE_MORE, tmp_path], capture_output=True, text=True, env={"TF_USE_LEGACY_KERAS": "1"})
+    assert done.returncode == 0, done.stderr
+    images = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 1), np.uint8)
+    more, less = (artifact_of(tmp_path / f"{name}.tflite", "tflite-float32") for name in ("with", "without"))
+    whole = [one.count("invoke") for one in count_instructions([more, less], images, pi4, runtimes=[RUNTIME])]
+    (split,) = split_all([cut_for(more, pi4, [], tmp_path)], images, pi4, runtimes=[RUNTIME])
+    (row,) = to_counted([split], pi4)["rows"]
+    costs = {part["layers"][0]: part["cost"]["instructions"] for part in row["parts"]}
+    assert costs["second"] == pytest.approx(whole[0] - whole[1], rel=0.02)
+    assert sum(costs.values()) > 1.2 * costs["second"], "the other layers cost something, too"
+
+
 def test_predicted_and_measured_times_share_no_table(shown: Run) -> None:
     simulated, here = drawn(results(shown, "sim-pi4")), drawn(results(shown, "local"))
     for word in ("measured", "99 %"):
@@ -135,9 +167,7 @@ def test_options_that_judge_a_whole_network_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("format", "runtime"), [("tflite-int8", "tflite-runtime"), ("onnx-int8", "onnxruntime"), ("onnx-float32", "onnxruntime")])
 def test_other_runtimes_add_up_too(tiny_artifacts: dict[str, Path], tiny_images: np.ndarray, tmp_path: Path, format: str, runtime: str) -> None:
-    path = tiny_artifacts[format]
-    artifact = Artifact(path, format, "qat", file_sha256(path), (), path.stat().st_size)
-    network = cut_for(artifact, LocalTarget(), [], tmp_path)
+    network = cut_for(artifact_of(tiny_artifacts[format], format), LocalTarget(), [], tmp_path)
     (split,) = split_all([network], tiny_images, LocalTarget(), runtimes=[runtime], seconds=0.5)
     assert split.reason == ""
     (row,) = PartResult(to_measured([split], "local", 1)).rows
@@ -159,5 +189,5 @@ def test_names_of_tensors_lead_to_keras_layers() -> None:
     known = ["conv", "act", "dense"]
     assert keras_layers(["net/act/Relu;net/quant_conv/BiasAdd;net/quant_conv/Conv2D"], known) == ("act", "conv"), "fused: both"
     assert keras_layers(["StatefulPartitionedCall:0", "net/quant_dense/MatMul"], known) == ("dense",)
-    assert keras_layers(["net/other/Relu;net/conv/Conv2D"], []) == ("other",)
+    assert keras_layers(["net/act/Relu;net/quant_conv/BiasAdd;net/quant_conv/Conv2D"], []) == ("act", "conv"), "of a network never seen"
     assert keras_layers(["Transpose", "reorder_token_0"], known) == ()

@@ -115,6 +115,17 @@ def test_an_unknown_host_key_is_one_line(board: Board, place: Path) -> None:
     )
 
 
+def test_the_layers_of_an_export_are_timed_on_the_board(board: Board, place: Path) -> None:
+    done = run("bench", "--layers", *_options(board), "--seconds", "0.2", cwd=place)
+    assert done.code == 0, done.stderr
+    (file,) = (place / "w/latency").glob(f"ssh-127.0.0.1-{board.port}-layers-*.json")
+    fields = json.loads(file.read_text())
+    assert [[part["operator"] for part in row["parts"]] for row in fields["rows"]] == 2 * [["CONV_2D", "MEAN", "FULLY_CONNECTED"]]
+    assert set(fields) >= {"host", "board", "validity"}, "what its times are worth"
+    assert f"Times of {board.name} are {fields['validity']['verdict']}" in done.stdout
+    assert "measured µs" in done.stdout
+
+
 @contextmanager
 def _benching(place: Path, *boards: Board) -> Iterator[subprocess.Popen[str]]:
     """A long `bench`, from when it times on every board."""

@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper
 
 from edge_runtime.errors import InputError, UnsupportedModelError
 from edge_runtime.interpreter import OpenModel, open_model
@@ -137,3 +139,22 @@ def test_a_damaged_file_is_refused(tiny_artifacts: dict[str, Path]) -> None:
     content = tiny_artifacts["tflite-int8"].read_bytes()
     with pytest.raises(InputError, match="damaged"):
         cut_tflite(content[: len(content) // 3])
+
+
+def test_an_onnx_network_with_networks_inside_is_refused() -> None:
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 4])
+    answer = helper.make_tensor_value_info("answer", TensorProto.FLOAT, [1, 4])
+
+    def branch(name: str, operator: str) -> onnx.GraphProto:
+        return helper.make_graph([helper.make_node(operator, ["doubled"], [name])], name, [], [helper.make_tensor_value_info(name, 1, [1, 4])])
+
+    nodes = [
+        helper.make_node("Add", ["image", "image"], ["doubled"]),
+        helper.make_node("ReduceMax", ["doubled"], ["most"], keepdims=0),
+        helper.make_node("Cast", ["most"], ["chosen"], to=TensorProto.BOOL),
+        helper.make_node("If", ["chosen"], ["answer"], then_branch=branch("then", "Relu"), else_branch=branch("else", "Neg")),
+    ]
+    graph = helper.make_graph(nodes, "branched", [image], [answer])
+    content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8).SerializeToString()
+    with pytest.raises(UnsupportedModelError, match="networks inside"):
+        cut_onnx(content, content)

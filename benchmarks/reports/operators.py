@@ -50,10 +50,11 @@ def _table(result: PartResult, row: PartRow) -> Table:
 
     facts, counted = row.fields, row.shared != MEASURED_TIME
     where = f"{result.target} ({result.fields['core']})" if counted else result.target
-    title = f"Layers of {facts['artifact']} on {facts['runtime']} {facts['runtime_version']}, {where}, {facts['threads']} thread(s)"
+    told = f"{where}, {facts['threads']} thread(s); shares of {row.shared}"
+    title = f"Layers of {facts['artifact']} on {facts['runtime']} {facts['runtime_version']}, {told}"
     times = ("predicted µs", "predicted interval") if row.predicted else () if counted else ("measured µs", "99 % interval")
     columns = ("operator", "Keras layer", "MACs", *(("instructions",) if counted else ()), *times)
-    table = Table(*columns, f"share of {row.shared}", box=None, pad_edge=False, header_style="bold", title=Text(title), title_justify="left")
+    table = Table(*columns, "share", box=None, pad_edge=False, header_style="bold", title=Text(title), title_justify="left")
     for column in table.columns[2:-1]:
         column.justify = "right"
     for part in facts["parts"]:

@@ -19,7 +19,7 @@ from benchmarks.targets.base import Target
 from benchmarks.targets.simulated import SimulatedTarget
 from benchmarks.targets.ssh import SshTarget
 from benchmarks.validity import Watch
-from edge_runtime.errors import EdgeproofError, InputError, RuntimeMissingError
+from edge_runtime.errors import InputError, RuntimeMissingError, RuntimeProblem
 from edgeproof.cache import cache_folder
 from edgeproof.console import Console
 from edgeproof.stages.board_scales import times_of
@@ -89,7 +89,10 @@ def show_layers(results: Sequence[PartResult], console: Console) -> int:
             console.show(f"Times of {result.target} are {validity}.")
     given = [dict(result.fields) for result in results]
     console.give(given[0] if len(given) == 1 else {"results": given})
-    return 0 if any(result.rows for result in results) else 1
+    if not any(result.rows for result in results):
+        console.show("Nothing could be split into layers: see the reasons above, and edgeproof doctor.")
+        return 1
+    return 0
 
 
 def _known_layers(workspace: Workspace) -> list[str]:
@@ -105,7 +108,7 @@ def cut_for(artifact: Artifact, target: Target, layers: Sequence[str], folder: P
     own.mkdir()
     try:
         found = _cut(artifact, target, own)
-    except EdgeproofError as error:
+    except (InputError, RuntimeProblem) as error:  # of the file, not of the target
         return Network(artifact, reason=str(error))
     files = [own / f"{index}{artifact.path.suffix}" for index in range(len(found.prefixes))]
     for file, content in zip(files, found.prefixes, strict=True):
