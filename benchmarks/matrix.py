@@ -33,7 +33,6 @@ class Artifact:
     runtimes: tuple[str, ...]  # claimed to load it
     bytes: int
     assume: Mapping[str, Any] | None = None  # metadata for a file that carries none
-    diagnostic: bool = False  # of a format that tells about the others rather than ships: runtimes have only slow kernels for it
 
 
 @dataclass(frozen=True)
@@ -53,19 +52,11 @@ def able_runtimes(artifact: Artifact, chosen: Iterable[str] = ()) -> list[str]:
 
 
 def cells(artifacts: Iterable[Artifact], *, runtimes: Iterable[str] = (), kernels: Iterable[str] = ()) -> list[Cell]:
-    """Artifact × runtime × kernels; only the runtimes and kernels named, if any are.
-
-    What only diagnoses runs on the first images: the reference kernels, and a diagnostic format beside others. Alone, it runs on all.
-    """
-    wanted, named, together = list(kernels), list(runtimes), list(artifacts)
-    beside = any(not artifact.diagnostic for artifact in together)
-
-    def images(artifact: Artifact, kind: str) -> int | None:
-        return REFERENCE_IMAGES if kind == "reference" or (artifact.diagnostic and beside) else None
-
+    """Artifact × runtime × kernels; only the runtimes and kernels named, if any are. Reference kernels run on the first images."""
+    wanted, named = list(kernels), list(runtimes)
     return [
-        Cell(artifact, runtime, kind, images(artifact, kind))
-        for artifact in together
+        Cell(artifact, runtime, kind, REFERENCE_IMAGES if kind == "reference" else None)
+        for artifact in artifacts
         for runtime in able_runtimes(artifact, named)
         for kind in RUNTIMES[runtime].kernels
         if not wanted or kind in wanted

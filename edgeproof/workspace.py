@@ -209,7 +209,7 @@ class Workspace:
         if file_sha256(path) != facts.get("sha256"):
             raise InputError(f"{path} is not the file that was exported (its sha256 differs from the manifest): run `{command}` again.")
         claims = (facts["format"], facts["source"], facts["sha256"], tuple(facts["runtimes"]), facts["bytes"], facts.get("assume"))
-        return Artifact(path.resolve(), *claims, diagnostic=facts.get("diagnostic", False))
+        return Artifact(path.resolve(), *claims)
 
 
 def _check_fields(name: str, fields: Mapping[str, Any]) -> None:

@@ -17,7 +17,6 @@ from benchmarks.matrix import able_runtimes
 from edge_runtime.errors import EdgeproofError
 from edgeproof.workspace import Workspace
 from evidence.findings import Finding, Places
-from export import formats as all_formats
 
 TFLITE = ("tflite-float32", "tflite-float16", "tflite-dynamic", "tflite-int8", "tflite-int8-ptq", "tflite-int16x8")
 FORMATS = (*TFLITE, "onnx-float32", "onnx-int8")
@@ -98,7 +97,7 @@ def full_matrix(rows: list[dict[str, Any]], seconds: float, command: str) -> Fin
 
 def alone(workspace: Workspace, formats: Sequence[str], command: str, repeats: int = REPEATS) -> Finding:
     """Each artifact on each of its runtimes, default kernels. Start-up is what the same command takes on a single image: Python, imports,
-    the worker, the reports. A diagnostic format is timed too, but held to nothing: beside others it runs on 1,000 images."""
+    the worker, the reports."""
     seconds: dict[str, float] = {}
     start_ups: dict[str, float] = {}
     for artifact in workspace.artifacts():
@@ -111,14 +110,12 @@ def alone(workspace: Workspace, formats: Sequence[str], command: str, repeats: i
                     pairs = [(judge(whole, *one), judge(single, *one)) for _ in range(repeats)]
                     total, start_up = (statistics.median(column) for column in zip(*pairs, strict=True))
                     seconds[f"{artifact.format} on {runtime}"], start_ups[runtime] = total - start_up, start_up
-    diagnostic = [pair for pair in seconds if all_formats.FORMATS[pair.split(" ")[0]].diagnostic]
-    aside = "; ".join(f"{pair} (diagnostic, alone) {seconds.pop(pair):.1f} s" for pair in diagnostic)
     slowest = max(seconds, key=lambda pair: seconds[pair])
     return Finding(
         f"compact: one artifact on one runtime, {IMAGES:,} images, without start-up (the same command on 1 image; medians of {repeats})",
         f"≤ {MOST_SECONDS_ALONE:g} s",
         f"{min(seconds.values()):.1f} to {seconds[slowest]:.1f} s; slowest of {len(seconds)}: {slowest}; start-up "
-        f"{min(start_ups.values()):.1f} to {max(start_ups.values()):.1f} s{f'; {aside}' if aside else ''}",
+        f"{min(start_ups.values()):.1f} to {max(start_ups.values()):.1f} s",
         seconds[slowest] <= MOST_SECONDS_ALONE,
         command,
     )

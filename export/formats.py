@@ -107,7 +107,6 @@ class Format:
     is_int8: bool = False  # promises that every operator is int8
     usual: bool = False  # exported when a family is asked for without naming formats
     searched: bool = False  # found by a search that takes minutes: only exported when it is named
-    diagnostic: bool = False  # tells how much the 8 bits of activations cost; runtimes have only reference-speed kernels for it
 
     @property
     def kind(self) -> str:
@@ -132,7 +131,7 @@ FORMATS: dict[str, Format] = {
         Format("tflite-dynamic", "tflite", FOLDED, _tflite_dynamic),
         Format("tflite-int8", "tflite", QAT, _tflite_int8, is_int8=True, usual=True),
         Format("tflite-int8-ptq", "tflite", FOLDED, _tflite_int8_ptq, is_int8=True),
-        Format("tflite-int16x8", "tflite", FOLDED, _tflite_int16x8, diagnostic=True),
+        Format("tflite-int16x8", "tflite", FOLDED, _tflite_int16x8),
         Format("tflite-mixed", "tflite", QAT, _tflite_mixed, searched=True),
         Format("onnx-float32", "onnx", FOLDED, _onnx_float32, usual=True),
         Format("onnx-int8", "onnx", QAT, _onnx_int8, is_int8=True, usual=True),

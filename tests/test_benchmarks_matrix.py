@@ -7,21 +7,11 @@ from pathlib import Path
 from benchmarks.matrix import REFERENCE_IMAGES, Artifact, cells
 
 
-def artifact(format: str, *, diagnostic: bool = False) -> Artifact:
-    return Artifact(Path(f"a-{format}.tflite"), format, "folded", "", ("ai-edge-litert", "tflite-runtime"), 1, diagnostic=diagnostic)
-
-
-def test_what_only_diagnoses_runs_on_the_first_images() -> None:
-    matrix = cells([artifact("tflite-int8"), artifact("tflite-int16x8", diagnostic=True)])
-    asked = {(cell.artifact.format, cell.kernels): cell.images for cell in matrix}
+def test_reference_kernels_run_on_the_first_images_and_the_others_on_all() -> None:
+    artifacts = [Artifact(Path(f"a-{format}.tflite"), format, "folded", "", ("ai-edge-litert",), 1) for format in ("tflite-int8", "tflite-int16x8")]
+    asked = {(cell.artifact.format, cell.kernels): cell.images for cell in cells(artifacts)}
     assert asked == {
-        ("tflite-int8", "default"): None,
-        ("tflite-int8", "builtin"): None,
-        ("tflite-int8", "reference"): REFERENCE_IMAGES,
-        **{("tflite-int16x8", kernels): REFERENCE_IMAGES for kernels in ("default", "builtin", "reference")},
+        (format, kernels): REFERENCE_IMAGES if kernels == "reference" else None
+        for format in ("tflite-int8", "tflite-int16x8")
+        for kernels in ("default", "builtin", "reference")
     }
-
-
-def test_a_diagnostic_format_alone_is_judged_on_all_images() -> None:
-    matrix = cells([artifact("tflite-int16x8", diagnostic=True)], runtimes=["tflite-runtime"], kernels=["default"])
-    assert [cell.images for cell in matrix] == [None]

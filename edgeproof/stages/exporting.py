@@ -118,7 +118,7 @@ def _try(
 
 def _artifact(path: Path, made: Made) -> Artifact:
     digest = hashlib.sha256(made.content).hexdigest()
-    return Artifact(path, made.format.name, made.format.source, digest, made.claims, len(made.content), diagnostic=made.format.diagnostic)
+    return Artifact(path, made.format.name, made.format.source, digest, made.claims, len(made.content))
 
 
 def _facts(made: Made, tried: Sequence[Outputs], hashes: Mapping[str, str], mixed: Mix | None) -> dict[str, Any]:
@@ -128,7 +128,6 @@ def _facts(made: Made, tried: Sequence[Outputs], hashes: Mapping[str, str], mixe
         "source_sha256": hashes[f"{made.format.source}_sha256"],
         "sha256": hashlib.sha256(made.content).hexdigest(),
         "bytes": len(made.content),
-        "diagnostic": made.format.diagnostic,
         "runtimes": list(made.claims),
         "refused": made.refused,
         "tried": [outputs.runtime for outputs in tried if outputs.raw is not None],
