@@ -118,7 +118,7 @@ def to_result(
         "threads": 1,
         "runs": RUNS,
         **constants,
-        "rows": [_row(one, times) for one, times in zip(counted, predictions, strict=True)],
+        "rows": [_row(one, prediction) for one, prediction in zip(counted, predictions, strict=True)],
     }
 
 

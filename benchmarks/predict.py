@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -90,7 +91,8 @@ def count_events(
 ) -> list[dict[str, float]]:
     """Events of one inference, from the blocks it ran and its traffic: those that weights can be given to, and `instructions`."""
     pieces = {block.code for blocks, _ in ran for block, executions in blocks.items() if executions > 0}
-    models = [analyser.cycles(pieces, core) for core in llvm_cores]
+    with ThreadPoolExecutor(len(llvm_cores)) as pool:
+        models = list(pool.map(lambda core: analyser.cycles(pieces, core), llvm_cores))
     cycles = {piece: sum(model[piece] for model in models) / len(models) for piece in pieces}
     return [
         {

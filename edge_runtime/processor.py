@@ -1,4 +1,7 @@
-"""The processor this runs on, and what it has that interpreters choose their kernels by."""
+"""The processor this runs on, and what it has that interpreters choose their kernels by.
+
+Standard library only, and one file without imports of ours: this very text is piped into a board's `python3 -` to ask which board it is.
+"""
 
 from __future__ import annotations
 

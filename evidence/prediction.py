@@ -65,8 +65,8 @@ def ordered(target: str, names: Sequence[str], times: Sequence[Prediction], comm
     text = ""
     for before, index in zip([None, *order], order, strict=False):
         sign = "" if before is None else " ? " if faster(times[before], times[index]) is None else " < "
-        text += f"{sign}{names[index]} {digits(times[index].milliseconds)} ms"
-    claim = f"{target}: files by predicted time; which of two is faster is said only where their intervals are apart"
+        text += f"{sign}{names[index]} {digits(times[index].milliseconds)} ms ({times[index].interval})"
+    claim = f"{target}: files by predicted time, with its interval; which of two is faster is said only where their intervals are apart"
     figure = f"{len(pairs) - pairs.count(None)} of {len(pairs)} pairs decided: {text}"
     return Finding(claim, "no pair decided against its predicted times", figure, False not in pairs, command)
 

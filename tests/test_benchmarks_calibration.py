@@ -17,6 +17,7 @@ from benchmarks.calibration import ENOUGH, SCHEMA, Calibration, Timing, find_sca
 from benchmarks.predict import BoardTimes, board_times
 from edge_runtime.errors import InputError
 from edgeproof.stages.board_scales import times_of
+from edgeproof.stages.reaching import kinds_of_target
 
 PUBLISHED = BoardTimes("pi4", 1000, {"cycles": 1.0}, 0.8, 1.25, "source")
 WHERE = {"host": "ssh://pi", "utc": "20261122T101112Z"}
@@ -116,3 +117,16 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, text: str) -> None:
 
 def test_no_file_is_no_scale(tmp_path: Path) -> None:
     assert read_calibrations(tmp_path / "boards.json") == {}
+
+
+def test_the_doctor_tells_a_scale_of_ones_own_and_one_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "boards.json"
+    monkeypatch.setenv("EDGEPROOF_BOARDS", str(file))
+    file.write_text(json.dumps({"schema": SCHEMA, "boards": {"pi4": _fields()}}))
+    told = {finding.subject: finding.detail for finding in kinds_of_target()}
+    if "needs" in told["sim-pi4"]:
+        pytest.skip(told["sim-pi4"])
+    assert "(scale measured on ssh://pi, 2026-11-22" in told["sim-pi4"]
+    assert "scale" not in told["sim-pi5"]
+    file.write_text("{}")
+    assert "which fail: Cannot read the scales of boards" in {finding.subject: finding.detail for finding in kinds_of_target()}["sim-pi5"]

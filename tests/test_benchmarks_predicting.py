@@ -16,6 +16,7 @@ from benchmarks.mca import Analyser, have_llvm
 from benchmarks.predict import board_times, predict_times
 from benchmarks.targets.programs import PACKAGES
 from benchmarks.targets.simulated import SimulatedTarget
+from edge_runtime.errors import EdgeproofError
 from edgeproof.workspace import file_sha256
 from tests.pipelines import Run, run
 from tests.simulated import RUNTIME
@@ -42,6 +43,18 @@ def test_the_same_file_counted_twice_with_nothing_remembered_is_predicted_alike(
         assert (one.low, one.high) == pytest.approx((one.milliseconds * times.low, one.milliseconds * times.high))
         assert one.milliseconds > one.cycles * times.weights["cycles"] / (times.clock_mhz * 1e3), "memory costs something"
     assert found[0]["invoke"].milliseconds < found[0]["predict"].milliseconds
+
+
+def test_onnx_runtime_is_predicted_too(pi4: SimulatedTarget, tiny_artifacts: dict[str, Path], tiny_images: np.ndarray, tmp_path: Path) -> None:
+    path = tiny_artifacts["onnx-int8"]
+    try:
+        pi4.packages("onnxruntime")
+    except EdgeproofError as error:
+        pytest.skip(f"onnxruntime cannot be had for the board: {error}")
+    counted = count_instructions([Artifact(path, "onnx-int8", "qat", file_sha256(path), (), path.stat().st_size)], tiny_images, pi4)
+    assert [(one.runtime, one.reason) for one in counted] == [("onnxruntime", "")]
+    (times,) = predict_times("pi4", counted, Analyser(tmp_path))
+    assert 0 < times["invoke"].low < times["invoke"].milliseconds < times["predict"].milliseconds < times["predict"].high < 1
 
 
 def test_the_command_shows_them_apart_and_judges_a_limit_by_whole_intervals(judged_on_pi4: Run, tmp_path: Path) -> None:

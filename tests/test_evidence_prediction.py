@@ -20,4 +20,5 @@ def test_every_board_meets_what_is_claimed_of_it() -> None:
 def test_neighbours_whose_intervals_overlap_are_not_put_in_order() -> None:
     finding = ordered("sim-pi4", ["slow", "fast", "also fast"], [_time(10, 1.2), _time(1.0, 1.2), _time(1.1, 1.2)], "command")
     assert finding.met
-    assert finding.figure == "2 of 3 pairs decided: fast 1.00 ms ? also fast 1.10 ms < slow 10.0 ms"
+    order = "fast 1.00 ms (0.833 to 1.20) ? also fast 1.10 ms (0.917 to 1.32) < slow 10.0 ms (8.33 to 12.0)"
+    assert finding.figure == f"2 of 3 pairs decided: {order}"

@@ -18,7 +18,7 @@ def calibration_table(calibration: Calibration) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    title = Text(f"Measured on {calibration.fields['host']} ({calibration.fields['model']}), predicted on sim-{calibration.board}, 1 thread")
+    title = Text(f"Measured on {calibration.fields['host']} ({calibration.fields['model']}), predicted with the published scale, 1 thread")
     table = Table(*COLUMNS, box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
     for column in table.columns[3:]:
         column.justify = "right"

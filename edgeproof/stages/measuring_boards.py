@@ -41,8 +41,7 @@ def calibrate(workspace: Workspace, console: Console, *, address: str, board: st
     """
     check_measuring(seconds, threads=1)
     _ = scales_of_all(), Analyser(cache_folder()).version  # before minutes of work, not after
-    shipping = [artifact for artifact in runnable_artifacts(workspace, runtimes) if not artifact.diagnostic and able_runtimes(artifact, runtimes)]
-    check_enough(len(shipping))
+    check_enough(sum(bool(able_runtimes(artifact, runtimes)) for artifact in runnable_artifacts(workspace, runtimes)))
     name = _which(address, board, console)
     simulated, published = SimulatedTarget(BOARDS[name], supply(console), cache_folder()), board_times(name)
     simulated.require(counting=True)
@@ -51,7 +50,7 @@ def calibrate(workspace: Workspace, console: Console, *, address: str, board: st
     if measured.validity.startswith(INVALID):
         raise InputError(f"Times of {measured.target} are {measured.validity}. They calibrate nothing: mend that, and try again.")
     predicted = count(workspace, console, simulated, runtimes, published)
-    timings = pair(measured, predicted, {artifact.sha256 for artifact in shipping})
+    timings = pair(measured, predicted)
     facts = {**_facts(measured), "simulated_with": {name: predicted.fields[name] for name in ("emulator", "llvm", "python")}}
     return Calibration(name, to_fields(find_scale(timings, published), timings, published, facts))
 
@@ -72,16 +71,13 @@ def _which(address: str, board: str | None, console: Console) -> str:
     return name
 
 
-def pair(measured: LatencyResult, predicted: CountResult, artifacts: set[str]) -> list[Timing]:
-    """What was both timed and predicted, by the same version of a runtime. artifacts: the sha256 of those that count.
-
-    Not those that runtimes have only slow kernels for: they tell of others, and nobody ships them.
-    """
+def pair(measured: LatencyResult, predicted: CountResult) -> list[Timing]:
+    """What was both timed and predicted, by the same version of a runtime."""
     timings = []
     for row in predicted.rows:
         facts = row.fields
         timed = measured.find(facts["artifact"], facts["runtime"])
-        if timed is None or facts["sha256"] not in artifacts or timed.fields["runtime_version"] != facts["runtime_version"]:
+        if timed is None or timed.fields["runtime_version"] != facts["runtime_version"]:
             continue
         for scope in SCOPES:
             median, prediction = timed.percentile_us(_TIMED_PERCENTILE, scope), row.predicted(scope)

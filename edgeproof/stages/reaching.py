@@ -15,6 +15,7 @@ from edge_runtime.board import throttle_words
 from edge_runtime.errors import EdgeproofError, TargetError, first_line
 from edge_runtime.interpreter import RUNTIMES
 from edgeproof.console import Console
+from edgeproof.stages.board_scales import times_of
 from edgeproof.stages.diagnosing import Finding
 from edgeproof.stages.places import open_targets, prepare_simulated, visiting
 
@@ -26,10 +27,22 @@ def kinds_of_target() -> list[Finding]:
     packages = missing(_NEEDED)
     lacking = f"needs {' and '.join(packages)}: {remedy(_NEEDED)}"
     able = f"answers, instruction counts{' and predicted times' if have_llvm() else f'; for predicted times: sudo apt-get install {LLVM}'}"
-    findings = [Finding(name, not packages, lacking if packages else f"{board.title} ({board.core}): {able}") for name, board in SIMULATED.items()]
+    findings = [
+        Finding(name, not packages, lacking if packages else f"{board.title} ({board.core}): {able}{_own_scale(board.name)}")
+        for name, board in SIMULATED.items()
+    ]
     client = shutil.which("ssh")
     told = "any Linux board with Python 3.11 or newer; to try one: edgeproof doctor --on ssh://USER@HOST"
     return [*findings, Finding("ssh://", client is not None, told if client else "needs ssh: sudo apt-get install openssh-client")]
+
+
+def _own_scale(board: str) -> str:
+    """Whether the user measured a board like it, in brackets."""
+    try:
+        measured = times_of(board).measured
+    except EdgeproofError as error:
+        return f", which fail: {first_line(error)}"
+    return f" ({measured})" if measured else ""
 
 
 def examine_targets(names: Sequence[str], console: Console) -> list[Finding]:
