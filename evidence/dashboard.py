@@ -132,11 +132,11 @@ def _speed(page: Path, command: str) -> list[Finding]:
             for name, script in _ACTIONS.items():
                 acted[name].append(page_checks.milliseconds_until_shown(browser, script))
             history = "document.querySelector('section.workspace:not([hidden]) [data-part=history]')"
-            drawn = f"{history}.scrollIntoView(); while (!{history}.querySelector('svg')) await new Promise((done) => setTimeout(done, 5))"
+            drawn = f"{history}.scrollIntoView({{behavior: 'instant'}}); while (!{history}.querySelector('svg')) await new Promise((done) => setTimeout(done, 5))"
             acted["history"].append(page_checks.milliseconds_until_shown(browser, drawn))
     about = f"{WORKSPACES} workspaces with {LINES:,} lines of history each, {page.stat().st_size / 1e6:.2f} MB"
     first = statistics.median(ready)
-    slowest = max(("sort", "filter", "another workspace"), key=lambda name: statistics.median(acted[name]))
+    slowest = max(statistics.median(times) for times in acted.values())
     answers = ", ".join(f"{name} {statistics.median(times):.0f} ms" for name, times in acted.items())
     return [
         Finding(
@@ -148,9 +148,9 @@ def _speed(page: Path, command: str) -> list[Finding]:
         ),
         Finding(
             f"{about}: time until an action shows",
-            f"sort, filter and another workspace within {PATIENCE_MS:.0f} ms",
+            f"each within {PATIENCE_MS:.0f} ms",
             f"{answers} (history: chart script unpacked and chart drawn)",
-            statistics.median(acted[slowest]) <= PATIENCE_MS,
+            slowest <= PATIENCE_MS,
             command,
         ),
     ]

@@ -130,14 +130,13 @@ def bench(
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> int:
-    if record:
-        recording.check_recordable(place)
     """Measure latency, interleaved: batch 1, real images, all artifacts and runtimes in turn. On simulated boards, count and predict.
 
     With --compare on this machine or a board: an earlier workspace's files (or one .tflite, .onnx, or a folder of them) are measured in the same
     session, side by side; an earlier result (a file of latency/) is compared by each format's ratio to float32. Times of two sessions as such
     are never compared. Exits with 1 if a whole 99 % interval is past --max-slowdown, with 3 if the limit lies inside one.
     """
+    from edgeproof.stages import recording
     from edgeproof.stages.benching import bench as measure
     from edgeproof.stages.benching import check_measuring, read_threads
     from edgeproof.stages.comparing import references_of
@@ -154,6 +153,8 @@ def bench(
         recording.check_recordable(place)
     results = measure(place, console, targets=on, runtimes=runtime or (), threads=counts, seconds=seconds, rate_hz=rate, earlier=references.files)
     code = show_measured(results, references, console, max_ms, runtimes=runtime or ())
+    if record:
+        code = recording.record(place, console, results) or code
     if any(result.rows for result in results):
         console.show(f"Next: edgeproof dashboard{place.option}")
     return code
