@@ -25,7 +25,14 @@ _PEER: dict[str, Any] = {
     "fixed": 0, "verdict": "FAIL", "int8_macs_percent": 100.0, "p50_us": 2.5, "ours": "tiny-tflite-int8.tflite", "ratio": 0.97, "ratio_low": 0.95,
     "ratio_high": 0.99, "reason": "drop at least 18 pp",
 }  # fmt: skip
-_NEVER_MADE = {**dict.fromkeys(_PEER), "peer": "openvino", "title": "OpenVINO", "how": "nncf.quantize", "runtime": "openvino", "reason": "not installed"}
+_NEVER_MADE = {
+    **dict.fromkeys(_PEER),
+    "peer": "openvino",
+    "title": "OpenVINO",
+    "how": "nncf.quantize",
+    "runtime": "openvino",
+    "reason": "not installed",
+}
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +69,9 @@ def counts(session: dict[str, Any]) -> dict[str, Any]:
     rows = []
     for number, row in enumerate(session["rows"]):
         names = ("artifact", "format", "sha256", "bytes", "runtime", "runtime_version", "kernels", "threads", "delegate")
-        time = {scope: asdict(Prediction(1e5, 9e4, 0.05 + 0.03 * number, 0.04 + 0.03 * number, 0.06 + 0.03 * number)) for scope in ("predict", "invoke")}
+        time = {
+            scope: asdict(Prediction(1e5, 9e4, 0.05 + 0.03 * number, 0.04 + 0.03 * number, 0.06 + 0.03 * number)) for scope in ("predict", "invoke")
+        }
         instructions = {"empty": 0, "predict": 2_000_000 + number, "invoke": 1_900_000 + number}
         rows.append({**{name: row[name] for name in names}, "reason": "", "instructions": instructions, "predicted": time})
     return {"schema": 1, "kind": "instructions", "target": "sim-pi4", "utc": session["utc"], **about, "threads": 1, "runs": 20, "rows": rows}

@@ -101,7 +101,9 @@ def test_a_sort_and_a_filter_gone_wrong_would_be_found(page: Path) -> None:
     with page_checks.opened(page, 1440) as browser:
         browser.run("document.querySelector('[data-part=results] tbody').append = () => {}")
         assert page_checks.unsorted(browser)
-        browser.run("document.querySelector('[data-by=format]').addEventListener('change', () => document.querySelectorAll('tr').forEach((one) => (one.hidden = false)))")
+        browser.run(
+            "document.querySelector('[data-by=format]').addEventListener('change', () => document.querySelectorAll('tr').forEach((one) => (one.hidden = false)))"
+        )
         assert page_checks.unfiltered(browser)
 
 
@@ -182,7 +184,10 @@ def test_what_failed_and_what_is_not_to_be_trusted_is_shown_with_its_reason(page
 def test_instructions_do_not_rank(page: Path) -> None:
     (table,) = re.findall(r'<table[^>]*data-part="boards".*?</thead>', page.read_text(), flags=re.S)
     heads = {re.sub(r"<.*?>", "", head).strip(): "<button" in head for head in re.findall(r"<th .*?</th>", table, flags=re.S)}
-    assert {name: sorts for name, sorts in heads.items() if "instructions" in name} == {"instructions": False, "instructions, interpreter alone": False}
+    assert {name: sorts for name, sorts in heads.items() if "instructions" in name} == {
+        "instructions": False,
+        "instructions, interpreter alone": False,
+    }
     assert heads["predicted (interval)"]
 
 
@@ -240,7 +245,7 @@ def test_the_screenshot_of_the_readme_is_one_of_this_page(page: Path, tmp_path: 
             assert picture.size == (1440, 900)
             colours = picture.convert("RGB").getcolors(1 << 20)
         assert colours is not None
-        assert 50 < len(colours), "something is drawn"
+        assert len(colours) > 50, "something is drawn"
         assert path.stat().st_size < 400_000
 
 

@@ -127,5 +127,7 @@ def worst_drop(subject: Subject, ran: Sequence[SummaryRow]) -> Cell:
     worst = worst_of(ran)
     judged = judged_row(subject.parity, worst)
     places = ", ".join(dict.fromkeys(target_title(row.target) for row in ran))
-    counts = f"{judged['images']:,} images: {judged['broken']} broken, {judged['fixed']} fixed on {worst.runtime}; {len(ran)} rows judged on {places}."
+    counts = (
+        f"{judged['images']:,} images: {judged['broken']} broken, {judged['fixed']} fixed on {worst.runtime}; {len(ran)} rows judged on {places}."
+    )
     return Cell(f"{points(worst.drop_upper_pp or 0.0)} pp", counts, worst.drop_upper_pp)

@@ -74,7 +74,15 @@ def _drawn(subject: Subject, changes: list[dict[str, Any]], cards_each: int) -> 
     names, validation = subject.class_names, subject.validation
     shown, pictures = cards(flips, names, validation.images, validation.baseline, subject.outputs, cards_each)
     forms, found = agreement(subject.parity), {"points": points(subject), "histograms": histograms(subject), "history": packed(subject.history)}
-    data = {"formats": list(subjects(subject.parity["rows"]).values()), "classes": names, "rows": changes, "forms": [asdict(form) for form in forms], "cards": shown, "pictures": pictures, **found}
+    data = {
+        "formats": list(subjects(subject.parity["rows"]).values()),
+        "classes": names,
+        "rows": changes,
+        "forms": [asdict(form) for form in forms],
+        "cards": shown,
+        "pictures": pictures,
+        **found,
+    }
     facts = {f"has_{name}": bool(value) for name, value in found.items()}
     return {**facts, "forms": forms, "cards": shown, "flip_count": len(flips), "data": compressed(json.dumps(data, separators=(",", ":")))}
 
