@@ -1,7 +1,8 @@
 """The charts of the dashboard as Vega-Lite specifications, built with Altair; the script that draws them comes with vl-convert.
 
 A specification is made once a page. The page's script gives it the points of a workspace (data sets by name) and puts texts for its
-placeholders: "@title", and lists for ["@formats"], ["@colours"], ["@names"] and ["@accuracies"]. Colours are those of the style sheet, so that they follow its theme.
+placeholders: "@title", and lists for ["@formats"], ["@colours"], ["@names"] and ["@accuracies"]. Colours are those of the style sheet, so that
+they follow its theme.
 """
 
 from __future__ import annotations

@@ -101,9 +101,8 @@ def test_a_sort_and_a_filter_gone_wrong_would_be_found(page: Path) -> None:
     with page_checks.opened(page, 1440) as browser:
         browser.run("document.querySelector('[data-part=results] tbody').append = () => {}")
         assert page_checks.unsorted(browser)
-        browser.run(
-            "document.querySelector('[data-by=format]').addEventListener('change', () => document.querySelectorAll('tr').forEach((one) => (one.hidden = false)))"
-        )
+        show_all = "() => document.querySelectorAll('tr').forEach((one) => (one.hidden = false))"
+        browser.run(f"document.querySelector('[data-by=format]').addEventListener('change', {show_all})")
         assert page_checks.unfiltered(browser)
 
 
@@ -163,11 +162,12 @@ def test_the_first_answer_is_which_file_to_ship_to_each_target(page: Path) -> No
 
 
 def test_measured_and_predicted_times_share_no_column(page: Path) -> None:
-    tables = ("advice", "results", "boards", "peers", "distributions-table")
+    tables = ("advice", "results", "boards", "peers", "distributions-table", "layers")
     lines = [line for part in tables for line in _cells(page.read_text(), part)]
     predicted = [(column, cell) for line in lines for column, cell in line.items() if "predicted" in column and cell != "–"]
-    assert len(predicted) == 1 + 2 * 7, "one target's advice; two scopes of three TFLite files on two runtimes and of the ONNX file"
-    assert all(re.fullmatch(r"predicted [\d.]+ ms \([\d.]+ to [\d.]+\)", cell) for _, cell in predicted)
+    scopes, parts = 2 * (3 * 2 + 1), 5  # three TFLite files on two runtimes and an ONNX file; one operator, and what is none
+    assert len(predicted) == 1 + scopes + parts
+    assert all(re.fullmatch(r"predicted -?[\d.]+ [mµ]s \(-?[\d.]+ to -?[\d.]+\)", cell) for _, cell in predicted)
     assert not [cell for line in lines for column, cell in line.items() if "predicted" not in column and "predicted" in cell and column != "why"]
 
 
@@ -211,14 +211,15 @@ def test_damaged_foreign_and_newer_files_are_named_and_skipped(shown: Path, tmp_
     latency = tmp_path / "w/latency"
     (latency / "local-20990101T000000Z.json").write_text("{")
     (latency / "sim-pi4-20990101T000000Z.json").write_text('{"kind": "instructions", "schema": 99, "rows": []}')
-    (latency / "local-layers-20990101T000000Z.json").write_text("not looked at as a session")
+    (latency / "local-layers-20990101T000000Z.json").write_text("[]")
     (latency / "history.jsonl").write_text("no line\n")
+    (latency / "sim-pi4-layers-20990101T000000Z.json").write_text('{"kind": "layers", "schema": 99}')
     (tmp_path / "w/peers/peers.json").write_text('{"schema": 99}')
     done = run("dashboard", "-w", "w", cwd=tmp_path)
     assert done.code == 0, done.stderr
     left_out = [line for line in done.stderr.splitlines() if line.startswith("left out: ")]
-    assert len(left_out) == 4
-    for name in ("local-20990101", "sim-pi4-20990101", "history.jsonl", "peers.json"):
+    assert len(left_out) == 6
+    for name in ("local-20990101", "sim-pi4-20990101", "local-layers", "sim-pi4-layers", "history.jsonl", "peers.json"):
         assert sum(name in line for line in left_out) == 1
     assert _cells((tmp_path / "w/dashboard.html").read_text(), "boards"), "the older counts are still there"
 

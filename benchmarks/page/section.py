@@ -13,13 +13,14 @@ from benchmarks.differences import agreement, class_changes
 from benchmarks.gallery import cards, flips_of
 from benchmarks.page.advice import Advice, advice_table, advise
 from benchmarks.page.boards import boards_table
-from benchmarks.page.distributions import distributions_table, histograms, sessions
+from benchmarks.page.distributions import distributions_table, histograms
 from benchmarks.page.history import packed
+from benchmarks.page.layers import layer_tables
 from benchmarks.page.lineage import lineage
 from benchmarks.page.peers import peers_table
 from benchmarks.page.points import points
 from benchmarks.page.results import results_table
-from benchmarks.page.subject import Subject, day, target_title
+from benchmarks.page.subject import Subject, day, sessions, target_title
 from benchmarks.reports.layers import diagnoses
 from benchmarks.reports.summary import main_hops, other_rows, others_sentence, recommend, summarize
 from benchmarks.reports.terminal import VERDICT_COLUMNS, verdict_cells
@@ -57,6 +58,7 @@ def section(subject: Subject, cards_each: int) -> dict[str, Any]:
         "others": others_sentence(parity),
         "verdict_columns": VERDICT_COLUMNS,
         "other_cells": [(row, cells) for row, cells in zip(parity["rows"], verdict_cells(parity), strict=True) if row in others],
+        "layers": layer_tables(subject),
         "diagnoses": diagnoses(parity),
         "hops": [(hop, hop["to"] if hop["row"] is None else labels(parity)[hop["row"]]) for hop in main_hops(parity)],
         "changes": changes,

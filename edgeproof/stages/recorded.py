@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks.counts import KIND, CountResult, read_counts
 from benchmarks.history import FILE, HistoryLine, read_history
 from benchmarks.outputs import file_part
+from benchmarks.page.layers import read_layers
 from benchmarks.results import LatencyResult, read_result
 from benchmarks.validity import INVALID
 from edge_runtime.errors import InputError
@@ -73,6 +74,18 @@ def results_of(workspace: Workspace, console: Console, target: str = "local") ->
         else:
             results.append(result)
     return results
+
+
+def recorded_layers(workspace: Workspace, console: Console) -> list[Mapping[str, Any]]:
+    """The newest readable costs of layers of each target."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for path in sorted((workspace / "latency").glob("*-layers-????????T??????Z.json"), reverse=True):
+        place = path.name.rsplit("-layers-", 1)[0]
+        try:
+            found[place] = found.get(place) or read_layers(path)
+        except InputError as error:
+            console.say(f"left out: {error}")
+    return list(found.values())
 
 
 def recorded_history(workspace: Workspace, console: Console) -> list[HistoryLine]:
