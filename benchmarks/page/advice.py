@@ -22,8 +22,8 @@ from benchmarks.results import LatencyResult, LatencyRow
 
 NEAR = 1.05  # measured medians closer than this do not choose
 COLUMNS = (
-    words.TARGET, Column("ship", "The file to ship to that target.", number=False), Column("on", number=False), words.VERDICT, words.MEASURED, words.PREDICTED,
-    words.AT_MOST, words.SIZE, words.WHY,
+    words.TARGET, Column("ship", "The file to ship to that target.", number=False), Column("on", number=False), words.VERDICT, words.MEASURED,
+    words.PREDICTED, words.AT_MOST, words.SIZE, words.WHY,
 )  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def _measured(target: str, result: LatencyResult, subject: Subject, able: dict[s
     chosen = min((candidate for candidate in near if candidate.artifact == preferred), key=lambda candidate: candidate.median_us)
     if not by_size:
         return Advice(target, chosen, f"The fastest there of {_files(timed)} that passed.")
-    return Advice(target, chosen, f"Of {_files(near)} within {100 * (NEAR - 1):.0f} % of the fastest there, {by_size}.")
+    return Advice(target, chosen, f"{_files(near)} are within {100 * (NEAR - 1):.0f} % of the fastest there; {by_size}.")
 
 
 def _predicted(target: str, subject: Subject, able: dict[str, list[SummaryRow]]) -> Advice:
@@ -100,7 +100,9 @@ def _predicted(target: str, subject: Subject, able: dict[str, list[SummaryRow]])
     chosen, _ = min((pair for pair in near if pair[0].artifact == preferred), key=lambda pair: pair[1].milliseconds)
     if not by_size:
         return Advice(target, chosen, f"Predicted the fastest of {_files([candidate for candidate, _ in foreseen])} that passed.")
-    return Advice(target, chosen, f"Of {_files([candidate for candidate, _ in near])} whose predicted intervals overlap (not decided), {by_size}.")
+    return Advice(
+        target, chosen, f"The predicted intervals of {_files([candidate for candidate, _ in near])} overlap, so time does not decide; {by_size}."
+    )
 
 
 def _preferred(near: Sequence[Candidate], able: dict[str, list[SummaryRow]]) -> tuple[str, str]:
@@ -110,7 +112,7 @@ def _preferred(near: Sequence[Candidate], able: dict[str, list[SummaryRow]]) -> 
     if len(artifacts) == 1:
         return chosen, ""
     least = artifacts[chosen][0].bytes == min(ran[0].bytes for ran in artifacts.values())
-    return chosen, "the smallest" if least else "among the smallest the one that may drop the least"
+    return chosen, "this is the smallest" if least else "of the smallest, this may drop the least"
 
 
 def _files(candidates: Sequence[Candidate]) -> str:
