@@ -4,13 +4,15 @@
 # make evidence  train both recipes if that has not been done (an hour or more), put every claim to the test, write docs/evidence.md; resumes
 
 # make validate-boards NCNN=FOLDER   predict published times, fit the boards' weights, write docs/boards.md
+# make reference   measure runs/default, and runs/seed if it is there, here and on simulated boards; write benchmarks/reference/ and README's tables
+#                  (about 5 minutes on a quiet machine; make reference ONLY=local, boards or tables: that part)
 
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check evidence validate-boards format clean
+.PHONY: demo test check evidence validate-boards reference format clean
 
 demo: $(VENV)/toolkit.stamp
 	@$(BIN)/edgeproof run
@@ -37,6 +39,9 @@ runs/seed/parity.json: | $(VENV)/toolkit.stamp
 validate-boards: $(VENV)/dev.stamp
 	@test -n "$(NCNN)" || { echo "Which networks? make validate-boards NCNN=FOLDER (param files of ncnn's benchmark, and published.json)" >&2; exit 2; }
 	$(BIN)/python -m evidence.boards $(NCNN)
+
+reference: $(VENV)/dev.stamp runs/default/parity.json
+	$(BIN)/python -m evidence.reference $(if $(ONLY),--only $(ONLY))
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .

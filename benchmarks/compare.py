@@ -9,12 +9,13 @@ They do not depend on what a network has learned (two trainings of recipe compac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.counts import CountResult, CountRow, read_counts
 from benchmarks.instructions import SCOPES
+from benchmarks.reading import newest
 from edge_runtime.errors import InputError
 
 DEFAULT_SLOWDOWN_PERCENT = 2.0
@@ -95,14 +96,14 @@ def _loss(row: CountRow, now: CountResult) -> str:
     return now.failed.get(row.key[:2], "in the reference, and not counted now: export it again, or keep a new reference")
 
 
-def find_reference(place: Path, target: str) -> CountResult:
-    """The result in a file, or the newest of a target in a folder. InputError when there is none."""
+def find_reference(place: Path, target: str, say: Callable[[str], None]) -> CountResult:
+    """The result in a file, or the newest of a target in a folder, where others that cannot be read are named. InputError when there is none."""
     if not place.is_dir():
         return read_counts(place)
-    files = [*place.glob(f"{target}.json"), *place.glob(f"{target}-*.json")]
-    if not files:
+    found = newest([*place.glob(f"{target}.json"), *place.glob(f"{target}-[0-9]*.json")], read_counts, say)
+    if found is None:
         raise InputError(f"{place} holds no result of {target}: keep one there that `edgeproof bench --on {target}` wrote.")
-    return max(map(read_counts, files), key=lambda result: str(result.fields["utc"]))
+    return found
 
 
 def sentences(comparison: Comparison) -> Sequence[str]:

@@ -13,13 +13,14 @@ interval is past what is allowed, and is INCONCLUSIVE when the limit lies inside
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.limits import Verdict, worst
 from benchmarks.outputs import file_part
+from benchmarks.reading import newest
 from benchmarks.results import LatencyResult, LatencyRow, read_result
 from benchmarks.statistics import differs, ratio_interval, ratio_of_ratios
 from edge_runtime.errors import InputError
@@ -196,11 +197,12 @@ def _why(row: LatencyRow, now: LatencyResult) -> str:
     return reasons[0] if reasons else "in the reference, and not measured now"
 
 
-def find_timed(place: Path, target: str) -> LatencyResult:
-    """The result in a file, or the newest of a target in a folder. InputError when there is none."""
+def find_timed(place: Path, target: str, say: Callable[[str], None]) -> LatencyResult:
+    """The result in a file, or the newest of a target in a folder, where others that cannot be read are named. InputError when there is none."""
     if not place.is_dir():
         return read_result(place)
-    files = [*place.glob(f"{file_part(target)}.json"), *place.glob(f"{file_part(target)}-????????T??????Z.json")]
-    if not files:
+    name = file_part(target)
+    found = newest([*place.glob(f"{name}.json"), *place.glob(f"{name}-????????T??????Z.json")], read_result, say)
+    if found is None:
         raise InputError(f"{place} holds neither a model nor a result of {target}: give an earlier workspace, or a file of its latency/.")
-    return max(map(read_result, files), key=lambda result: str(result.fields["utc"]))
+    return found

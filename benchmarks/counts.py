@@ -11,18 +11,33 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from dataclasses import fields as dataclass_fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks.instructions import EMPTY, SCOPES, Counted
 from benchmarks.predict import Prediction
+from benchmarks.reading import DAMAGE, check_fields, count, each, number, or_null, some_fields, text, utc
 from benchmarks.targets.simulated import SimulatedTarget
 from edge_runtime.counting import RUNS
-from edge_runtime.errors import InputError
+from edge_runtime.errors import InputError, first_line
 
 SCHEMA = 1
 KIND = "instructions"  # a file of latencies has none
+_TIME = some_fields(dict.fromkeys((field.name for field in dataclass_fields(Prediction)), number))
+
+# What fields can hold; what only running tells is checked of rows that ran.
+_RIGHT = {
+    **dict.fromkeys(("target", "core", "board"), text),
+    **{"utc": utc, "runs": count, "rows": each(lambda row: isinstance(row, dict))},
+}
+_RIGHT_ROW = {**dict.fromkeys(("artifact", "format", "sha256", "runtime", "reason"), text), "bytes": count}
+_RIGHT_RAN = {
+    **dict.fromkeys(("runtime_version", "kernels", "delegate"), text),
+    **{"threads": count, "instructions": some_fields(dict.fromkeys((EMPTY, *SCOPES), count))},
+    "predicted": or_null(some_fields(dict.fromkeys(SCOPES, _TIME))),
+}
 
 
 @dataclass(frozen=True)
@@ -109,10 +124,14 @@ def read_counts(path: Path) -> CountResult:
             raise InputError(f"{path} holds no instruction counts: give a file that `edgeproof bench --on sim-…` wrote.")
         if fields.get("schema") != SCHEMA:
             raise InputError(f"{path} has schema {fields.get('schema')}, this edgeproof reads {SCHEMA}: upgrade it.")
+        check_fields(fields, _RIGHT)
+        for row in fields["rows"]:
+            check_fields(row, _RIGHT_ROW)
         result = CountResult(fields)
-        _ = result.target, fields["utc"]
-        for row in result.rows:
-            _ = row.key, row.kind, [(row.per_inference(scope), row.predicted(scope)) for scope in SCOPES]  # a reader must not find out later
+        for ran in result.rows:
+            check_fields({"predicted": None, **ran.fields}, _RIGHT_RAN)
+            if any(ran.per_inference(scope) <= 0 for scope in SCOPES):
+                raise ValueError("an inference cannot take no instructions")
         return result
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
-        raise InputError(f"Cannot read instruction counts {path} ({error}).") from None
+    except DAMAGE as error:
+        raise InputError(f"Cannot read instruction counts {path} ({first_line(error)}).") from None

@@ -9,9 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import math
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any, NoReturn
 
 from benchmarks.counts import CountResult, CountRow
 from benchmarks.predict import Prediction
+from benchmarks.reading import check_fields, count, number, or_null, some_fields, text, utc
 from benchmarks.results import LatencyResult, LatencyRow
 from benchmarks.validity import INVALID
 from edge_runtime.errors import InputError, first_line, some_of
@@ -26,7 +25,6 @@ from edge_runtime.errors import InputError, first_line, some_of
 SCHEMA = 1
 FILE = "latency/history.jsonl"  # in a workspace
 _HOST_FACTS = ("cpu", "flags", "cores", "machine")  # what makes times of one machine unlike another's; its kernel and Python are updated in place
-_UTC = re.compile(r"\d{8}T\d{6}Z")
 _LINES_NAMED = 5
 
 
@@ -117,26 +115,26 @@ def check_appendable(path: Path) -> None:
 
 def append_history(path: Path, lines: Sequence[HistoryLine]) -> None:
     """Append whole lines, whoever else does so at the same time. After an error, Ctrl-C or a full disk, the file is as it was."""
-    text = b"".join(json.dumps(asdict(line)).encode() + b"\n" for line in lines)
+    written = b"".join(json.dumps(asdict(line)).encode() + b"\n" for line in lines)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)  # given back when the file is closed, or its process dies
-            _append(file, text)
+            _append(file, written)
         finally:
             os.close(file)
     except OSError as error:
         raise InputError(f"Cannot write {path}: {error.strerror}.") from None
 
 
-def _append(file: int, text: bytes) -> None:
+def _append(file: int, written: bytes) -> None:
     before = os.fstat(file).st_size
     if before and os.pread(file, 1, before - 1) != b"\n":  # a line torn when the machine went down must not take ours with it
-        text = b"\n" + text
+        written = b"\n" + written
     try:
-        while text:
-            text = text[os.write(file, text) :]
+        while written:
+            written = written[os.write(file, written) :]
         os.fsync(file)
     except BaseException:
         os.ftruncate(file, before)
@@ -156,12 +154,12 @@ def read_history(path: Path) -> tuple[list[HistoryLine], list[str]]:
         return [], [f"Cannot read {path} ({error.strerror})."]
     lines: list[HistoryLine] = []
     left_out: dict[str, list[str]] = {}
-    for number, text in enumerate(texts, start=1):
+    for index, content in enumerate(texts, start=1):
         try:
-            if text.strip():
-                lines.append(_parse(text))
-        except (ValueError, RecursionError) as error:
-            left_out.setdefault(first_line(error), []).append(str(number))
+            if content.strip():
+                lines.append(_parse(content))
+        except ValueError as error:
+            left_out.setdefault(first_line(error), []).append(str(index))
     newest = {line.key: line for line in sorted(lines, key=lambda line: line.utc)}
     return sorted(newest.values(), key=lambda line: line.utc), [_problem(path, numbers, reason) for reason, numbers in left_out.items()]
 
@@ -170,52 +168,36 @@ def _problem(path: Path, numbers: Sequence[str], reason: str) -> str:
     return f"{path}: {'lines' if len(numbers) > 1 else 'line'} {some_of(numbers, _LINES_NAMED)} left out: {reason}"
 
 
-def _parse(text: bytes) -> HistoryLine:
+def _parse(content: bytes) -> HistoryLine:
     """ValueError with the reason, for a line that was torn, damaged, or written by something else."""
     try:
-        given = json.loads(text.decode(), parse_constant=_refuse_constant)
+        given = json.loads(content.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise ValueError("not JSON, perhaps cut off") from None
     if not isinstance(given, dict) or not isinstance(given.get("schema"), int):
         raise ValueError("not written by edgeproof")
     if given["schema"] > SCHEMA:
         raise ValueError(f"it has schema {given['schema']}, this edgeproof reads {SCHEMA}: upgrade it")
-    wrong = [name for name, right in _RIGHT.items() if not right(given.get(name))]
-    if wrong:
-        raise ValueError(f"its {some_of(wrong, 3)} cannot be")
-    times = {name: given[name] and PredictedTime(**{part: given[name][part] for part in _PARTS}) for name in _PREDICTED}
-    return HistoryLine(**{**{name: given.get(name) for name in _NAMES}, **times})
+    check_fields(given, _RIGHT)
+    known: dict[str, Any] = {name: given[name] for name in _NAMES}
+    for name in _PREDICTED:
+        known[name] = given[name] and PredictedTime(**{part: given[name][part] for part in _PARTS})
+    return HistoryLine(**known)
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _is_number(value: object) -> bool:
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0)
-
-
-def _is_predicted(value: object) -> bool:
-    return value is None or (isinstance(value, dict) and all(value.get(part) is not None and _is_number(value[part]) for part in _PARTS))
-
-
 _NAMES = tuple(field.name for field in fields(HistoryLine))
 _PARTS = tuple(field.name for field in fields(PredictedTime))
 _PREDICTED = ("predicted_predict_ms", "predicted_invoke_ms")
 _RIGHT = {
-    **dict.fromkeys(("target", "artifact", "format", "sha256", "runtime", "runtime_version", "kernels"), _is_text),
-    **dict.fromkeys(("commit", "host"), lambda value: value is None or _is_text(value)),
-    **dict.fromkeys(("schema", "bytes", "threads"), _is_count),
-    **dict.fromkeys([name for name in _NAMES if name.startswith(("measured", "instructions"))], _is_number),
-    **dict.fromkeys(_PREDICTED, _is_predicted),
-    "utc": lambda value: isinstance(value, str) and bool(_UTC.fullmatch(value)),
+    **dict.fromkeys(("target", "artifact", "format", "sha256", "runtime", "runtime_version", "kernels"), text),
+    **dict.fromkeys(("commit", "host"), or_null(text)),
+    **dict.fromkeys(("schema", "bytes", "threads"), count),
+    **dict.fromkeys([name for name in _NAMES if name.startswith(("measured", "instructions"))], or_null(number)),
+    **dict.fromkeys(_PREDICTED, or_null(some_fields(dict.fromkeys(_PARTS, number)))),
+    "utc": utc,
     "dirty": lambda value: value is None or isinstance(value, bool),
 }

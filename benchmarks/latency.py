@@ -91,7 +91,7 @@ def measure(
     golden: vectors that each must answer first; what answers otherwise there is not timed.
     """
     contestants = [
-        Contestant(artifact, runtime, 0, threads=count, rate_hz=rate_hz)
+        Contestant(artifact, runtime, 0, threads=count, rate_hz=rate_hz, peer=artifact.peer)
         for artifact in artifacts
         for runtime in able_runtimes(artifact, runtimes)
         for count in threads

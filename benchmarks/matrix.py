@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.outputs import Outputs
 from benchmarks.targets.base import Target
 from edge_runtime.errors import RuntimeMissingError, RuntimeProblem
-from edge_runtime.interpreter import RUNTIMES
+from edge_runtime.interpreter import PEER_RUNTIMES, RUNTIMES, find_runtime
 from edge_runtime.progress import Progress, silent
 from edge_runtime.tensors import Quantization
 
@@ -34,6 +34,7 @@ class Artifact:
     bytes: int
     assume: Mapping[str, Any] | None = None  # metadata for a file that carries none
     diagnostic: bool = False  # of a format that tells about the others rather than ships: runtimes have only slow kernels for it
+    peer: str | None = None  # whose it is, of those that edgeproof is compared with; None for its own
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Cell:
 def able_runtimes(artifact: Artifact, chosen: Iterable[str] = ()) -> list[str]:
     """The runtimes that read this kind of file, in the registry's order; only those chosen, if any are."""
     wanted = list(chosen)
-    return [name for name, runtime in RUNTIMES.items() if runtime.suffix == artifact.path.suffix and (not wanted or name in wanted)]
+    known = {**RUNTIMES, **PEER_RUNTIMES}
+    return [name for name, runtime in known.items() if runtime.suffix == artifact.path.suffix and (not wanted or name in wanted)]
 
 
 def cells(artifacts: Iterable[Artifact], *, runtimes: Iterable[str] = (), kernels: Iterable[str] = ()) -> list[Cell]:
@@ -67,7 +69,7 @@ def cells(artifacts: Iterable[Artifact], *, runtimes: Iterable[str] = (), kernel
         Cell(artifact, runtime, kind, images(artifact, kind))
         for artifact in together
         for runtime in able_runtimes(artifact, named)
-        for kind in RUNTIMES[runtime].kernels
+        for kind in find_runtime(runtime).kernels
         if not wanted or kind in wanted
     ]
 

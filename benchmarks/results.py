@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.latency import Contestant
+from benchmarks.reading import DAMAGE, check_fields, count, each, number, or_null, some_fields, text, utc
 from benchmarks.statistics import ratio_interval
 from benchmarks.steadiness import against_itself, faults
 from benchmarks.validity import INVALID, VALID
@@ -40,7 +41,7 @@ from edge_runtime.errors import InputError, first_line
 
 SCHEMA = 2
 SCOPES = ("predict", "invoke", "pipeline")
-_BLOCKS = {"predict": "blocks", "invoke": "blocks", "pipeline": "pipeline_blocks"}
+BLOCKS = {"predict": "blocks", "invoke": "blocks", "pipeline": "pipeline_blocks"}
 _SINCE_2: dict[str, Any] = {
     "peer": None,
     "rate_hz": None,
@@ -49,6 +50,21 @@ _SINCE_2: dict[str, Any] = {
     "cold_runs": 1,
     "pipeline_blocks": [],
     "pipeline_ns": None,
+}
+
+
+# What fields can hold; what only running tells is checked of rows that ran.
+_RIGHT = {
+    **{"target": text, "utc": utc, "threads": count, "host": some_fields({"cpu": text, "cores": count})},
+    "board": or_null(lambda value: isinstance(value, dict)),
+    "aa": or_null(some_fields({"artifact": text, "runtime": text, "ratio": number, "low": number, "high": number})),
+    "validity": or_null(some_fields({"verdict": text, "reasons": each(text)})),
+}
+_RIGHT_ROW = {**dict.fromkeys(("artifact", "format", "sha256", "runtime", "reason"), text), "bytes": count, "peer": or_null(text)}
+_RIGHT_RAN = {
+    **dict.fromkeys(("runtime_version", "kernels", "delegate"), text),
+    **dict.fromkeys(("import_ms", "load_ms", "first_ms", "peak_memory_bytes"), number),
+    **{"threads": count, "rate_hz": or_null(number), "blocks": each(count), "pipeline_blocks": each(count)},
 }
 
 
@@ -87,8 +103,11 @@ class LatencyRow:
 
     def block_medians_us(self, scope: str = "predict") -> np.ndarray:
         """The median of each round's block, microseconds: one outlier in a block does not move it."""
-        edges = np.cumsum(self.fields[_BLOCKS[scope]])[:-1]
-        return np.array([np.median(block) for block in np.split(self.samples[scope], edges)]) / 1000
+        return np.array([np.median(block) for block in self.blocks(scope)]) / 1000
+
+    def blocks(self, scope: str) -> list[np.ndarray]:
+        """The samples of each round, nanoseconds."""
+        return np.split(self.samples[scope], np.cumsum(self.fields[BLOCKS[scope]])[:-1])
 
 
 @dataclass(frozen=True)
@@ -186,10 +205,10 @@ def _row(contestant: Contestant) -> dict[str, Any]:
         **contestant.cold,
         "reason": contestant.reason,
         "blocks": [len(block) for block in contestant.predict_ns],
-        "invoke_ns": _pack(contestant.invoke_ns),
-        "predict_ns": _pack(contestant.predict_ns),
+        "invoke_ns": pack(contestant.invoke_ns),
+        "predict_ns": pack(contestant.predict_ns),
         "pipeline_blocks": [len(block) for block in contestant.pipeline_ns],
-        "pipeline_ns": _pack(contestant.pipeline_ns) if contestant.pipeline_ns else None,
+        "pipeline_ns": pack(contestant.pipeline_ns) if contestant.pipeline_ns else None,
     }
 
 
@@ -203,30 +222,34 @@ def read_result(path: Path) -> LatencyResult:
         if type(schema) is not int or not 1 <= schema <= SCHEMA:
             raise InputError(f"{path} has schema {schema}, this edgeproof reads up to {SCHEMA}: upgrade it.")
         lists = {name: [{**_SINCE_2, **row} for row in fields.get(name, ())] for name in ("rows", "reference_rows")}
-        result = LatencyResult({"aa": None, **fields, **lists})
-        for row in (*result.rows, *result.reference_rows):
-            _check(row)  # a reader must not find out in the middle of a table
+        fields = {"aa": None, "validity": None, "board": None, **fields, **lists}
+        check_fields(fields, _RIGHT)
+        for row in (*fields["rows"], *fields["reference_rows"]):
+            check_fields(row, _RIGHT_ROW)
+        result = LatencyResult(fields)
+        for ran in (*result.rows, *result.reference_rows):
+            _check(ran)
         return result
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
+    except DAMAGE as error:
         raise InputError(f"Cannot read latency result {path} ({first_line(error)}).") from None
 
 
 def _check(row: LatencyRow) -> None:
-    """KeyError, TypeError or ValueError for a row that lacks what a table shows."""
-    for name, kind in (("artifact", str), ("format", str), ("runtime", str), ("runtime_version", str), ("delegate", str), ("sha256", str)):
-        if not isinstance(row.fields[name], kind):
-            raise TypeError(f"{name} is {row.fields[name]!r}")
-    for name in ("threads", "bytes", "load_ms", "first_ms", "peak_memory_bytes"):
-        float(row.fields[name])
-    for scope, blocks in _BLOCKS.items():
-        if sum(row.fields[blocks]) != len(row.samples[scope]):
-            raise ValueError(f"{scope}_ns has {len(row.samples[scope])} samples, its blocks have {sum(row.fields[blocks])}")
+    """What reading raises, for a row that lacks what a table shows."""
+    check_fields(row.fields, _RIGHT_RAN)
+    if row.rate_hz:
+        check_fields(row.fields, {"achieved_hz": number, "missed": count})
+    for scope, blocks in BLOCKS.items():
+        samples, runs = row.samples[scope], row.fields[blocks]
+        if sum(runs) != len(samples) or not all(runs) or (samples < 1).any():
+            raise ValueError(f"{scope}_ns has {len(samples)} samples, its blocks have {sum(runs)}")
 
 
-def _pack(blocks: Sequence[Sequence[int]]) -> str:
+def pack(blocks: Sequence[Sequence[int] | np.ndarray]) -> str:
+    """Samples as a result file keeps them."""
     samples = np.array([sample for block in blocks for sample in block], np.int64)
     return base64.b64encode(zlib.compress(samples.astype("<i8").tobytes())).decode()
 
 
-def _unpack(text: str | None) -> np.ndarray:
-    return np.frombuffer(zlib.decompress(base64.b64decode(text or _pack(()))), "<i8")
+def _unpack(samples: str | None) -> np.ndarray:
+    return np.frombuffer(zlib.decompress(base64.b64decode(samples or pack(()))), "<i8")

@@ -13,10 +13,11 @@ from pathlib import Path
 from edge_runtime.errors import InputError
 from edge_runtime.metadata import read_onnx_metadata, read_tflite_metadata
 from edge_runtime.opened import InnerTensor, Opening, OpenModel, TensorSpec
-from edge_runtime.runtimes import RUNTIMES, Runtime, find_runtime, import_for, import_runtime
+from edge_runtime.runtimes import PEER_RUNTIMES, RUNTIMES, Runtime, find_runtime, import_for, import_runtime
 from edge_runtime.signature import check_model
 
 __all__ = [
+    "PEER_RUNTIMES",
     "RUNTIMES",
     "InnerTensor",
     "OpenModel",
@@ -55,8 +56,11 @@ def open_model(
     check_model(content)
     if sha256 is not None:
         check_sha256(content, sha256, name)
-    suffix = model_suffix(content, name)
-    metadata = _METADATA_READERS[suffix](content)
+    if runtime in PEER_RUNTIMES:  # opens strangers' files, which carry none of our metadata
+        suffix, metadata = PEER_RUNTIMES[runtime].suffix, None
+    else:
+        suffix = model_suffix(content, name)
+        metadata = _METADATA_READERS[suffix](content)
     chosen, module = import_for(runtime, suffix)
     if kernels not in chosen.kernels:
         raise InputError(f"{chosen.name} has no {kernels!r} kernels. Known: {', '.join(chosen.kernels)}.")

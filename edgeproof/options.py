@@ -57,6 +57,7 @@ TargetOption = Annotated[
     typer.Option("--on", metavar="TARGET", help="Where to run: local, sim-pi3, sim-zero2, sim-pi4, sim-pi5, ssh://user@host:port (may be repeated)."),
 ]
 SecondsOption = Annotated[float, typer.Option("--seconds", help="Least measuring time for each artifact and runtime.")]
+PeersOption = Annotated[bool, typer.Option("--peers", help="Also measure what other tools make of the same baseline, in the same session.")]
 ThreadsOption = Annotated[
     str, typer.Option("--threads", metavar="N,…", help="Threads of each interpreter; several (1,2,4) are measured in the same session.")
 ]

@@ -28,15 +28,24 @@ _FOLD = ("folded.keras", "folded.json", "layers.npz")
 _QAT = ("qat.h5", "qat.json")
 _EXPORT = ("artifacts",)
 _VERDICT = ("outputs", "parity.json", "parity.md", "parity.junit.xml")
-_RECORD = {"train": "training.json", "fold": "folded.json", "qat": "qat.json", "export": "artifacts/manifest.json", "parity": "parity.json"}
+_PEERS = ("peers",)
+_RECORD = {
+    "train": "training.json",
+    "fold": "folded.json",
+    "qat": "qat.json",
+    "export": "artifacts/manifest.json",
+    "parity": "parity.json",
+    "peers": "peers/peers.json",
+}
 
 # What a stage replaces: its own former files and what later stages made from them. Measured latencies stay: they name their artifact's hash.
 _REPLACES = {
-    "train": _DATA + _FOLD + _QAT + _EXPORT + _VERDICT,
+    "train": _DATA + _FOLD + _QAT + _EXPORT + _VERDICT + _PEERS,
     "fold": _FOLD + _QAT + _EXPORT + _VERDICT,
     "qat": _QAT + _EXPORT + _VERDICT,
     "export": _VERDICT,  # artifacts of other formats stay
     "parity": _VERDICT,
+    "peers": _PEERS,
 }
 
 # What a file must hold for anything to be done with it.
@@ -45,6 +54,7 @@ _FIELDS = {
     "folded.json": ("folded_sha256", "not_quantizable"),
     "artifacts/manifest.json": ("artifacts",),
     "parity.json": ("verdict", "margin_pp", "baseline", "rows", "hops", "flips"),
+    "peers/peers.json": ("made", "rows"),
 }
 
 _MADE_BY = {
@@ -52,6 +62,7 @@ _MADE_BY = {
     **dict.fromkeys(_FOLD + _QAT, "edgeproof qat"),
     "artifacts/manifest.json": "edgeproof export all",
     **dict.fromkeys(_VERDICT, "edgeproof parity"),
+    **dict.fromkeys(_PEERS, "edgeproof bench --peers"),
 }
 
 
@@ -159,7 +170,7 @@ class Workspace:
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[Workspace]:
-        """A folder for a stage ("train", "fold", "qat", "export", "parity") to write its files into.
+        """A folder for a stage ("train", "fold", "qat", "export", "parity", "peers") to write its files into.
 
         On leaving, they take their places together, the stage's record last. After an error, or Ctrl-C, or a full disk, nothing has changed.
         """

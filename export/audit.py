@@ -51,7 +51,7 @@ class End:
 class Audit:
     """The facts of one file."""
 
-    family: str  # "tflite" or "onnx"
+    family: str  # "tflite", "onnx", or "openvino" of a peer
     operators: tuple[Operator, ...]  # of an ONNX file: after ONNX Runtime's optimization
     inputs: tuple[End, ...]
     outputs: tuple[End, ...]
@@ -129,7 +129,7 @@ class Audit:
     @property
     def is_int8(self) -> bool:
         """Int8 inside, and at its ends. (By convention an ONNX file takes and gives floats: its ends are converted inside.)"""
-        return self.is_int8_inside and (self.family == "onnx" or self.has_int8_ends)
+        return self.is_int8_inside and (self.family != "tflite" or self.has_int8_ends)
 
     @property
     def precision(self) -> str:
@@ -177,11 +177,15 @@ class Audit:
 
 
 def audit(model: bytes) -> Audit:
-    """Read a `.tflite` or `.onnx`. InputError when it is neither, is damaged, or has no inputs or outputs."""
+    """Read a `.tflite`, `.onnx` or `.openvino`. InputError when it is none of them, is damaged, or has no inputs or outputs."""
     if model[4:8] == b"TFL3":
         from export.audit_tflite import audit_tflite
 
         found = audit_tflite(model)
+    elif model.startswith(b"PK"):
+        from export.audit_openvino import audit_openvino
+
+        found = audit_openvino(model)
     else:
         from export.audit_onnx import audit_onnx
 

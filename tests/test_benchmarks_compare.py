@@ -15,11 +15,20 @@ def _row(format: str = "tflite-int8", runtime: str = "ai-edge-litert", invoke: f
     """invoke: millions of instructions of one inference; predict takes 0.1 more."""
     counts = {"empty": 1000, "invoke": round(20e6 * invoke) + 1000, "predict": round(20e6 * (invoke + 0.1)) + 1000}
     identity = {"artifact": f"net-{format}.tflite", "format": format, "sha256": "ab" * 32, "bytes": 1, "runtime": runtime}
-    return {**identity, "runtime_version": "2.3.0", "kernels": "default", "delegate": "none", "reason": "", "instructions": counts, **changes}
+    return {
+        **identity,
+        "runtime_version": "2.3.0",
+        "kernels": "default",
+        "threads": 1,
+        "delegate": "none",
+        "reason": "",
+        "instructions": counts,
+        **changes,
+    }
 
 
 def _result(*rows: dict[str, Any], target: str = "sim-pi4", core: str = "cortex-a72", **changes: Any) -> CountResult:
-    fields = {"schema": SCHEMA, "kind": KIND, "target": target, "utc": "20260101T000000Z", "core": core, "runs": 20, "rows": list(rows)}
+    fields = {"schema": SCHEMA, "kind": KIND, "target": target, "utc": "20260101T000000Z", "board": "", "core": core, "runs": 20, "rows": list(rows)}
     return CountResult({**fields, **changes})
 
 
@@ -105,20 +114,20 @@ def test_a_slowdown_that_is_none_is_refused(percent: float) -> None:
 
 def test_the_newest_result_of_the_target_is_taken_from_a_folder(tmp_path: Path) -> None:
     for day in ("01", "03", "02"):
-        (tmp_path / f"sim-pi4-202601{day}T000000Z.json").write_text(json.dumps(dict(_result(_row(), utc=day).fields)))
+        (tmp_path / f"sim-pi4-202601{day}T000000Z.json").write_text(json.dumps(dict(_result(_row(), utc=f"202601{day}T000000Z").fields)))
     (tmp_path / "sim-pi5-20260109T000000Z.json").write_text(json.dumps(dict(_result(_row(), target="sim-pi5").fields)))
-    (tmp_path / "sim-pi4.json").write_text(json.dumps(dict(_result(_row(), utc="04").fields)))
-    assert find_reference(tmp_path, "sim-pi4").fields["utc"] == "04", "the newest by what it says, not by its name"
+    (tmp_path / "sim-pi4.json").write_text(json.dumps(dict(_result(_row(), utc="20260104T000000Z").fields)))
+    assert find_reference(tmp_path, "sim-pi4", print).fields["utc"] == "20260104T000000Z", "the newest by what it says, not by its name"
     (tmp_path / "sim-pi4.json").unlink()
-    assert find_reference(tmp_path, "sim-pi4").fields["utc"] == "03"
-    assert find_reference(tmp_path / "sim-pi4-20260101T000000Z.json", "sim-pi4").fields["utc"] == "01"
+    assert find_reference(tmp_path, "sim-pi4", print).fields["utc"] == "20260103T000000Z"
+    assert find_reference(tmp_path / "sim-pi4-20260101T000000Z.json", "sim-pi4", print).fields["utc"] == "20260101T000000Z"
     with pytest.raises(InputError, match="holds no result of sim-pi3"):
-        find_reference(tmp_path, "sim-pi3")
+        find_reference(tmp_path, "sim-pi3", print)
 
 
 @pytest.mark.parametrize("target", ["sim-pi4", "sim-pi5"])
 def test_the_reference_of_the_default_recipe_passes_against_itself(target: str) -> None:
-    reference = find_reference(Path(__file__).parent.parent / "benchmarks/reference", target)
+    reference = find_reference(Path(__file__).parent.parent / "benchmarks/reference", target, print)
     assert (reference.target, reference.failed) == (target, {})
     assert {row.key[:2] for row in reference.rows} >= {
         (f"compact-tflite-{form}.tflite", runtime) for form in ("int8", "float32") for runtime in ("ai-edge-litert", "tflite-runtime")

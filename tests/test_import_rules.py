@@ -20,7 +20,7 @@ ALLOWED = {
     "edgeproof": set(PACKAGES),
 }
 TENSORFLOW = {"tensorflow", "tf_keras", "tensorflow_model_optimization", "tf2onnx", "keras"}
-TENSORFLOW_HOMES = ("train/", "export/to_tflite.py", "export/to_onnx.py", "export/partial.py")
+TENSORFLOW_HOMES = ("train/", "export/to_tflite.py", "export/to_onnx.py", "export/partial.py", "export/peers.py")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 

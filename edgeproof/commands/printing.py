@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchmarks.counts import CountResult
+    from benchmarks.peers import PeerRow
     from benchmarks.results import LatencyResult
     from edgeproof.console import Console
     from edgeproof.stages.comparing import References
@@ -53,6 +54,7 @@ def show_measured(
     most_ms: float | None = None,
     *,
     runtimes: Sequence[str] = (),
+    peers: Sequence[PeerRow] = (),
 ) -> int:
     """A table a target, and how results compare with their reference and predicted times with their limit.
 
@@ -62,6 +64,7 @@ def show_measured(
     from benchmarks.counts import CountResult
     from benchmarks.limits import judge_all
     from benchmarks.reports.instructions import counts_table
+    from benchmarks.reports.peers import peers_table
     from benchmarks.reports.predicted import predicted_table
     from benchmarks.reports.terminal import latency_table
     from benchmarks.results import LatencyResult
@@ -88,6 +91,13 @@ def show_measured(
                 console.show(line)
             codes.append(exit_code(limited.verdict.value))
         given.append(fields)
+    if peers:
+        given[0]["peers"] = [vars(row) for row in peers]
+        console.show("")
+        console.show(peers_table(peers))
+        for row in peers:
+            if row.reason:
+                console.show(f"{row.title} on {row.runtime}: {row.reason}")
     console.give(given[0] if len(given) == 1 else {"results": given})
     if not any(result.rows for result in results):
         console.show("Nothing could be measured: see the reasons above, and edgeproof doctor.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,7 @@ from edgeproof.options import (
     HeldOutOption,
     JsonOption,
     KernelsOption,
+    PeersOption,
     RateOption,
     RejudgeOption,
     RuntimeOption,
@@ -121,6 +122,7 @@ def bench(
     threads: ThreadsOption = "1",
     seconds: SecondsOption = 2.0,
     rate: RateOption = None,
+    peers: PeersOption = False,
     compare: CompareOption = None,
     max_slowdown: SlowdownOption = None,
     max_ms: Annotated[
@@ -141,18 +143,21 @@ def bench(
     from edgeproof.stages.benching import check_measuring, read_threads
     from edgeproof.stages.comparing import references_of
     from edgeproof.stages.counting import check_predictable
+    from edgeproof.stages.peering import bench_with_peers
 
     refuse_without("--compare", compare is not None, **{"max-slowdown": max_slowdown is not None})
     counts = read_threads(threads)
     check_measuring(seconds, counts, rate)
-    references = references_of(compare, on, max_slowdown, threads=counts, rate_hz=rate)
+    place, console = open_workspace(workspace, as_json, verbose)
+    references = references_of(compare, on, console, max_slowdown, threads=counts, rate_hz=rate)
     if max_ms is not None:
         check_predictable(max_ms, on)
-    place, console = open_workspace(workspace, as_json, verbose)
     if record:
         recording.check_recordable(place)
-    results = measure(place, console, targets=on, runtimes=runtime or (), threads=counts, seconds=seconds, rate_hz=rate, earlier=references.files)
-    code = show_measured(results, references, console, max_ms, runtimes=runtime or ())
+    settings: dict[str, Any] = {"targets": on, "runtimes": runtime or (), "threads": counts, "seconds": seconds, "rate_hz": rate}
+    settings["earlier"] = references.files
+    results, rows = bench_with_peers(place, console, **settings) if peers else (measure(place, console, **settings), [])
+    code = show_measured(results, references, console, max_ms, runtimes=runtime or (), peers=rows)
     if record:
         code = recording.record(place, console, results) or code
     if any(result.rows for result in results):

@@ -41,10 +41,12 @@ def bench(
     seconds: float = 2.0,
     rate_hz: float | None = None,
     earlier: Sequence[Artifact] = (),
+    beside: Sequence[Artifact] = (),
 ) -> list[LatencyResult | CountResult]:
     """Measure on each target, or count on a simulated one, and write `latency/<target>-<utc>.json`.
 
-    earlier: files to measure in the same sessions and to compare with: the results' `reference_rows`.
+    earlier: files to measure in the same sessions and to compare with: the results' `reference_rows`. beside: what other tools made of the
+    same baseline, timed with the workspace's own files, in rows like theirs.
     """
     check_measuring(seconds, threads, rate_hz)
     chosen = open_targets(targets, console)
@@ -53,7 +55,7 @@ def bench(
             _check_counting(target, threads, rate_hz)
     real = [target for target in chosen if not isinstance(target, SimulatedTarget)]
     counted = {target.name: count(workspace, console, target, runtimes) for target in chosen if isinstance(target, SimulatedTarget)}
-    timed = _time_all(workspace, console, real, runtimes, threads, seconds, rate_hz, earlier)
+    timed = _time_all(workspace, console, real, runtimes, threads, seconds, rate_hz, earlier, beside)
     return [counted.get(target.name) or timed[target.name] for target in chosen]
 
 
@@ -74,11 +76,12 @@ def _time_all(
     seconds: float,
     rate_hz: float | None,
     earlier: Sequence[Artifact],
+    beside: Sequence[Artifact],
 ) -> dict[str, LatencyResult]:
     """By name of the target. Boards are timed at once, unless two are one machine."""
     if not targets:
         return {}
-    artifacts = [*runnable_artifacts(workspace, runtimes), *earlier]
+    artifacts = [*runnable_artifacts(workspace, runtimes), *beside, *earlier]
     images = workspace.read_arrays("validation.npz")["images"]
 
     def measure_on(target: Target, progress: Progress) -> LatencyResult:

@@ -16,6 +16,7 @@ from benchmarks.results import LatencyResult
 from benchmarks.targets.simulated import SIMULATED
 from edge_runtime.board import host_facts
 from edge_runtime.errors import InputError
+from edgeproof.console import Console
 from edgeproof.stages.model_file import ModelFile
 from edgeproof.workspace import Workspace
 
@@ -59,6 +60,7 @@ def _asked_for(result: LatencyResult, runtimes: Sequence[str]) -> LatencyResult:
 def references_of(
     place: Path | None,
     targets: Sequence[str],
+    console: Console,
     most_percent: float | None = None,
     *,
     threads: Sequence[int] = (1,),
@@ -69,10 +71,10 @@ def references_of(
         check_slowdown(most_percent)
     if place is None:
         return References({}, {}, (), most_percent)
-    counted = {name: compare.find_reference(place, name) for name in targets if name in SIMULATED}
+    counted = {name: compare.find_reference(place, name, console.say) for name in targets if name in SIMULATED}
     real = [name for name in targets if name not in SIMULATED]
     files = files_in(place) if real else []
-    timed = {} if files else {name: compare_times.find_timed(place, name) for name in real}
+    timed = {} if files else {name: compare_times.find_timed(place, name, console.say) for name in real}
     for name, earlier in timed.items():
         _check_before(name, earlier, threads, rate_hz)
     return References(counted, timed, tuple(files), most_percent)
