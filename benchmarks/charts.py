@@ -1,7 +1,8 @@
 """The charts of the dashboard as Vega-Lite specifications, built with Altair; the script that draws them comes with vl-convert.
 
 A specification is made once a page. The page's script gives it the points of a workspace (data sets by name) and puts texts for its
-placeholders: "@title", and lists for ["@formats"], ["@colours"], ["@names"] and ["@accuracies"]. Colours are those of the style sheet, so that they follow its theme.
+placeholders: "@title", and lists for ["@formats"], ["@colours"], ["@names"] and ["@accuracies"]. Colours are those of the style sheet, so that
+they follow its theme.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ def _scatter() -> dict[str, Any]:
     import altair
 
     y = altair.Y("accuracy:Q", title="accuracy", axis=altair.Axis(format=".1%", tickCount=5), scale=altair.Scale(zero=False, domain=["@accuracies"]))
-    x = altair.X("time:Q", title="@title", scale=altair.Scale(type="log", nice=False, padding=28), axis=altair.Axis(labelOverlap="greedy", tickCount=6))
+    x = altair.X(
+        "time:Q", title="@title", scale=altair.Scale(type="log", nice=False, padding=28), axis=altair.Axis(labelOverlap="greedy", tickCount=6)
+    )
     points = altair.Chart(altair.NamedData("points"))
     front = altair.Chart(altair.NamedData("front")).mark_line(interpolate="step-after", strokeDash=[5, 4], color=_SOFT, strokeWidth=1.5)
     intervals = points.mark_rule(strokeWidth=2, opacity=0.45).encode(x=x, x2="high:Q", y=y, color=_format_colour())
@@ -71,7 +74,9 @@ def _history() -> dict[str, Any]:
 
     lines = altair.Chart(altair.NamedData("lines"))
     x = altair.X("when:T", title=None, axis=altair.Axis(labelOverlap="greedy", tickCount=6, format="%b %d %H:%M"))
-    y = altair.Y("value:Q", title="@title", scale=altair.Scale(type="log", nice=False, padding=18), axis=altair.Axis(tickCount=5, labelOverlap="greedy"))
+    y = altair.Y(
+        "value:Q", title="@title", scale=altair.Scale(type="log", nice=False, padding=18), axis=altair.Axis(tickCount=5, labelOverlap="greedy")
+    )
     colour = _format_colour()
     band = lines.mark_area(opacity=0.13).encode(x=x, y=altair.Y("low:Q", title="@title"), y2="high:Q", color=colour, detail="series:N")
     band = band.transform_filter("isValid(datum.low)")
@@ -107,7 +112,14 @@ def _legend(columns: int) -> Any:
 def _finished(chart: Any, height: Any) -> dict[str, Any]:
     chart = chart.properties(width="container", height=height).configure(background="transparent", font=FONT)
     chart = chart.configure_view(stroke=None).configure_axis(
-        labelColor=_SOFT, titleColor=_SOFT, gridColor=_LINE, domainColor=_LINE, tickColor=_LINE, labelFontSize=11, titleFontSize=11.5, titleFontWeight=500
+        labelColor=_SOFT,
+        titleColor=_SOFT,
+        gridColor=_LINE,
+        domainColor=_LINE,
+        tickColor=_LINE,
+        labelFontSize=11,
+        titleFontSize=11.5,
+        titleFontWeight=500,
     )
     chart = chart.configure_legend(
         labelColor=_INK, titleColor=_SOFT, titleFontWeight=500, labelFontSize=11.5, symbolBaseFillColor=_SOFT, symbolBaseStrokeColor=_SOFT

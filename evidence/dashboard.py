@@ -125,18 +125,20 @@ def _problems(browser: Browser, dark: bool) -> list[str]:
 
 def _speed(page: Path, command: str) -> list[Finding]:
     """How soon the page answers, opened anew each time; medians, since other work on the machine shows in single openings."""
-    ready, acted = [], {name: [] for name in _ACTIONS} | {"history": []}  # type: dict[str, list[float]]
+    ready: list[float] = []
+    acted: dict[str, list[float]] = {name: [] for name in (*_ACTIONS, "history")}
     for _ in range(OPENINGS):
         with page_checks.opened(page, page_checks.DESKTOP) as browser:
             ready.append(float(browser.run("document.documentElement.dataset.ready")))
             for name, script in _ACTIONS.items():
                 acted[name].append(page_checks.milliseconds_until_shown(browser, script))
             history = "document.querySelector('section.workspace:not([hidden]) [data-part=history]')"
-            drawn = f"{history}.scrollIntoView(); while (!{history}.querySelector('svg')) await new Promise((done) => setTimeout(done, 5))"
+            wait = f"while (!{history}.querySelector('svg')) await new Promise((done) => setTimeout(done, 5))"
+            drawn = f"{history}.scrollIntoView({{behavior: 'instant'}}); {wait}"
             acted["history"].append(page_checks.milliseconds_until_shown(browser, drawn))
     about = f"{WORKSPACES} workspaces with {LINES:,} lines of history each, {page.stat().st_size / 1e6:.2f} MB"
     first = statistics.median(ready)
-    slowest = max(("sort", "filter", "another workspace"), key=lambda name: statistics.median(acted[name]))
+    slowest = max(statistics.median(times) for times in acted.values())
     answers = ", ".join(f"{name} {statistics.median(times):.0f} ms" for name, times in acted.items())
     return [
         Finding(
@@ -148,9 +150,9 @@ def _speed(page: Path, command: str) -> list[Finding]:
         ),
         Finding(
             f"{about}: time until an action shows",
-            f"sort, filter and another workspace within {PATIENCE_MS:.0f} ms",
+            f"each within {PATIENCE_MS:.0f} ms",
             f"{answers} (history: chart script unpacked and chart drawn)",
-            statistics.median(acted[slowest]) <= PATIENCE_MS,
+            slowest <= PATIENCE_MS,
             command,
         ),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,7 +23,8 @@ _SORTED = """(() => {
     for (const way of ["ascending", "descending"]) {
       button.click();
       const cells = [...body.rows].map((line) => line.cells[head.cellIndex]);
-      const keys = cells.map((cell) => cell.textContent.trim() === "–" ? null : cell.dataset.key === undefined ? cell.textContent.trim() : +cell.dataset.key);
+      const texts = cells.map((cell) => cell.textContent.trim());
+      const keys = cells.map((cell, i) => texts[i] === "–" ? null : cell.dataset.key === undefined ? texts[i] : +cell.dataset.key);
       const there = keys.filter((key) => key !== null), sign = way === "ascending" ? 1 : -1;
       const order = (a, b) => sign * (typeof a === "number" ? a - b : a.localeCompare(b, "en", {numeric: true}));
       const right = there.every((key, i) => !i || order(there[i - 1], key) <= 0) && keys.slice(there.length).every((key) => key === null);
@@ -52,7 +54,12 @@ _FILTERED = """(() => {
 # The lowest contrast of any visible text to the nearest opaque colour behind it.
 _CONTRAST = """(() => {
   const paint = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-  const rgba = (colour) => { paint.clearRect(0, 0, 1, 1); paint.fillStyle = colour; paint.fillRect(0, 0, 1, 1); return paint.getImageData(0, 0, 1, 1).data; };
+  const rgba = (colour) => {
+    paint.clearRect(0, 0, 1, 1);
+    paint.fillStyle = colour;
+    paint.fillRect(0, 0, 1, 1);
+    return paint.getImageData(0, 0, 1, 1).data;
+  };
   const light = ([r, g, b]) => { const [x, y, z] = [r, g, b].map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
     return 0.2126 * x + 0.7152 * y + 0.0722 * z; };
   let least = [99, ""];
@@ -73,11 +80,13 @@ _CONTRAST = """(() => {
 def opened(page: Path, width: int, *, dark: bool = False) -> Iterator[Browser]:
     """The page in a browser of its own: a phone's or a desktop's."""
     phone = width < 500
-    with TemporaryDirectory(prefix="edgeproof-", ignore_cleanup_errors=True) as profile:
-        with Browser(Path(profile), width, 740 if phone else 900, touch=phone, dark=dark) as browser:
-            browser.open(page.resolve().as_uri())
-            browser.until(lambda: browser.run("!!document.documentElement.dataset.ready"), "the page's script")
-            yield browser
+    with (
+        TemporaryDirectory(prefix="edgeproof-", ignore_cleanup_errors=True) as profile,
+        Browser(Path(profile), width, 740 if phone else 900, touch=phone, dark=dark) as browser,
+    ):
+        browser.open(page.resolve().as_uri())
+        browser.until(lambda: browser.run("!!document.documentElement.dataset.ready"), "the page's script")
+        yield browser
 
 
 def unsorted(browser: Browser) -> list[str]:
@@ -97,7 +106,8 @@ def draw_everything(browser: Browser) -> int:
     browser.run(f"[...{everything}].forEach((one) => one.scrollIntoView())")
     for number in range(count := int(browser.run(f"{everything}.length"))):
         browser.run(f"{everything}[{number}].scrollIntoView()")
-        browser.until(lambda number=number: browser.run(f"!!{everything}[{number}].querySelector('svg')"), "a chart")
+        drawn = f"!!{everything}[{number}].querySelector('svg')"
+        browser.until(partial(browser.run, drawn), "a chart")
     for part in ("row", "forms", "flips"):
         browser.run(f"document.querySelector('section.workspace:not([hidden]) [data-part={part}]')?.scrollIntoView()")
     time.sleep(0.2)

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from edgeproof.workspace import Workspace
-from evidence.phone import photograph
 from evidence.browser import CHROMIUM, Browser, Point
+from evidence.phone import photograph
 from tests.pipelines import Run
 from tests.serving import Server, command, serving
 

@@ -22,8 +22,8 @@ from benchmarks.results import LatencyResult, LatencyRow
 
 NEAR = 1.05  # measured medians closer than this do not choose
 COLUMNS = (
-    words.TARGET, Column("ship", "The file to ship to that target.", number=False), Column("on", number=False), words.MEASURED, words.PREDICTED,
-    words.AT_MOST, words.SIZE, words.WHY,
+    words.TARGET, Column("ship", "The file to ship to that target.", number=False), Column("on", number=False), words.VERDICT, words.MEASURED,
+    words.PREDICTED, words.AT_MOST, words.SIZE, words.WHY,
 )  # fmt: skip
 
 
@@ -54,10 +54,12 @@ class Advice:
 def advise(subject: Subject, rows: Sequence[SummaryRow]) -> list[Advice]:
     """One a target that anything was timed or counted on, this machine first, then real boards."""
     able = passed(rows)
-    found = [_measured(target, result, subject, able) for target, result in newest_by_target(subject.latency).items()]
+    found = [_measured(target, result, subject, able) for target, result in newest_by_target(subject, subject.latency).items()]
     found.sort(key=lambda advice: advice.target != LOCAL)
     valid = {advice.target for advice in found}
-    found += [Advice(target, None, _distrusted(result)) for target, result in newest_by_target(subject.invalid).items() if target not in valid]
+    found += [
+        Advice(target, None, _distrusted(result)) for target, result in newest_by_target(subject, subject.invalid).items() if target not in valid
+    ]
     counted = dict.fromkeys(result.target for result, _ in counted_rows(subject))
     return found + [_predicted(target, subject, able) for target in counted]
 
@@ -76,11 +78,11 @@ def _measured(target: str, result: LatencyResult, subject: Subject, able: dict[s
         return Advice(target, None, "Nothing that was timed there passed.")
     best = min(candidate.median_us for candidate in timed)
     near = [candidate for candidate in timed if candidate.median_us <= NEAR * best]
-    preferred = smallest({candidate.artifact: able[candidate.artifact] for candidate in near})
+    preferred, by_size = _preferred(near, able)
     chosen = min((candidate for candidate in near if candidate.artifact == preferred), key=lambda candidate: candidate.median_us)
-    if len({candidate.artifact for candidate in near}) == 1:
-        return Advice(target, chosen, f"The fastest there of {_files(len({candidate.artifact for candidate in timed}))} that passed.")
-    return Advice(target, chosen, f"Among those that passed and are within {100 * (NEAR - 1):.0f} % of the fastest there, the smallest.")
+    if not by_size:
+        return Advice(target, chosen, f"The fastest there of {_files(timed)} that passed.")
+    return Advice(target, chosen, f"{_files(near)} are within {100 * (NEAR - 1):.0f} % of the fastest there; {by_size}.")
 
 
 def _predicted(target: str, subject: Subject, able: dict[str, list[SummaryRow]]) -> Advice:
@@ -94,15 +96,27 @@ def _predicted(target: str, subject: Subject, able: dict[str, list[SummaryRow]])
         return Advice(target, None, "Instructions were counted, no time was predicted: instructions do not rank formats.")
     _, best = min(foreseen, key=lambda pair: pair[1].milliseconds)
     near = [pair for pair in foreseen if faster(best, pair[1]) is not True]
-    preferred = smallest({candidate.artifact: able[candidate.artifact] for candidate, _ in near})
+    preferred, by_size = _preferred([candidate for candidate, _ in near], able)
     chosen, _ = min((pair for pair in near if pair[0].artifact == preferred), key=lambda pair: pair[1].milliseconds)
-    files = len({candidate.artifact for candidate, _ in near})
-    if files == 1:
-        return Advice(target, chosen, f"Predicted the fastest of {_files(len({one.artifact for one, _ in foreseen}))} that passed.")
-    return Advice(target, chosen, f"The smallest of {files} whose predicted intervals overlap: which is fastest is not decided.")
+    if not by_size:
+        return Advice(target, chosen, f"Predicted the fastest of {_files([candidate for candidate, _ in foreseen])} that passed.")
+    return Advice(
+        target, chosen, f"The predicted intervals of {_files([candidate for candidate, _ in near])} overlap, so time does not decide; {by_size}."
+    )
 
 
-def _files(count: int) -> str:
+def _preferred(near: Sequence[Candidate], able: dict[str, list[SummaryRow]]) -> tuple[str, str]:
+    """The artifact to choose among those whose times do not, and what chose it; nothing where there is but one."""
+    artifacts = {candidate.artifact: able[candidate.artifact] for candidate in near}
+    chosen = smallest(artifacts)
+    if len(artifacts) == 1:
+        return chosen, ""
+    least = artifacts[chosen][0].bytes == min(ran[0].bytes for ran in artifacts.values())
+    return chosen, "this is the smallest" if least else "of the smallest, this may drop the least"
+
+
+def _files(candidates: Sequence[Candidate]) -> str:
+    count = len({candidate.artifact for candidate in candidates})
     return "the one file" if count == 1 else f"{count} files"
 
 
@@ -115,11 +129,19 @@ def advice_table(subject: Subject, advices: Sequence[Advice], rows: Sequence[Sum
 def _line(subject: Subject, advice: Advice, able: dict[str, list[SummaryRow]], called: dict[str, str]) -> Line:
     head, one = Cell(target_title(advice.target).capitalize() if advice.target == LOCAL else target_title(advice.target)), advice.chosen
     if one is None:
-        return Line((head, missing(advice.why), *[missing()] * 5, Cell(advice.why)), advice.target)
+        return Line((head, missing(advice.why), *[missing()] * 6, Cell(advice.why)), advice.target)
     median = time_cells(*one.measured)[0] if one.measured else missing("Nothing was measured there: the board is simulated.")
     predicted = prediction_cell(one.predicted) if one.predicted else missing("Measured times are better than predicted ones.")
-    cells = (Cell(called[one.artifact], one.artifact, verdict=PASS), Cell(one.runtime), median, predicted, worst_drop(subject, able[one.artifact]))
-    return Line((head, *cells, size_cell(one.bytes), Cell(advice.why)), advice.target, mark="")
+    ran = able[one.artifact]
+    cells = (Cell(called[one.artifact], one.artifact), Cell(one.runtime), _verdict(ran, advice.target), median, predicted, worst_drop(subject, ran))
+    return Line((head, *cells, size_cell(one.bytes), Cell(advice.why)), advice.target)
+
+
+def _verdict(ran: Sequence[SummaryRow], target: str) -> Cell:
+    """PASS, as for all that is chosen, and whether it was judged there."""
+    places = list(dict.fromkeys(row.target for row in ran))
+    where = ", ".join(map(target_title, places))
+    return Cell(PASS, f"Judged on {where}{'' if target in places else ', not there: edgeproof parity --on ' + target}.", verdict=PASS)
 
 
 def worst_drop(subject: Subject, ran: Sequence[SummaryRow]) -> Cell:
@@ -127,5 +149,7 @@ def worst_drop(subject: Subject, ran: Sequence[SummaryRow]) -> Cell:
     worst = worst_of(ran)
     judged = judged_row(subject.parity, worst)
     places = ", ".join(dict.fromkeys(target_title(row.target) for row in ran))
-    counts = f"{judged['images']:,} images: {judged['broken']} broken, {judged['fixed']} fixed on {worst.runtime}; {len(ran)} rows judged on {places}."
+    counts = (
+        f"{judged['images']:,} images: {judged['broken']} broken, {judged['fixed']} fixed on {worst.runtime}; {len(ran)} rows judged on {places}."
+    )
     return Cell(f"{points(worst.drop_upper_pp or 0.0)} pp", counts, worst.drop_upper_pp)

@@ -40,7 +40,8 @@ def prediction_cell(prediction: Prediction | None) -> Cell:
 
 def _line(result: CountResult, row: CountRow, called: dict[str, str]) -> Line:
     facts = row.fields
-    kind = f"{facts['format']}, {facts['runtime']} {facts['runtime_version']}, {facts['kernels']} kernels, {row.core}; counted {day(result.fields['utc'])}."
+    runtime = f"{facts['runtime']} {facts['runtime_version']}, {facts['kernels']} kernels"
+    kind = f"{facts['format']}, {runtime}, {row.core}; counted {day(result.fields['utc'])}."
     counts = [Cell(millions(row.per_inference(scope)), kind) for scope in ("predict", "invoke")]
     times = [prediction_cell(row.predicted(scope)) for scope in ("predict", "invoke")]
     names = (

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.page.cells import Cell, Column, Line, Table
 from benchmarks.page.results import microseconds
-from benchmarks.page.subject import Subject, day, newest_by_target, own_rows, target_title
+from benchmarks.page.subject import Subject, day, own_rows, sessions, target_title
 from benchmarks.reports.wording import subjects
 from benchmarks.results import LatencyResult, LatencyRow
 
@@ -29,15 +29,10 @@ COLUMNS = (
 )
 
 
-def sessions(subject: Subject) -> list[LatencyResult]:
-    """The newest session of each target, those that are INVALID only where there is no other."""
-    return list({**newest_by_target(subject.invalid), **newest_by_target(subject.latency)}.values())
-
-
 def histograms(subject: Subject) -> list[dict[str, Any]]:
     """For each session what the page's script draws: {target, title, warning, low, high (µs, ends of the axis), rows: [{subject, format, runtime,
     counts [BINS], p50, p99}]}."""
-    return [_histogram(subject, result) for result in sessions(subject) if own_rows(subject, result)]
+    return [_histogram(subject, result) for result in sessions(subject)]
 
 
 def _histogram(subject: Subject, result: LatencyResult) -> dict[str, Any]:

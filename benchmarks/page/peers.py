@@ -43,7 +43,11 @@ def _line(row: Mapping[str, Any], images: int) -> Line:
     judged = {**row, "images": images, "mcnemar_p": mcnemar_p(row["broken"], row["fixed"])}
     share, ratio = row["int8_macs_percent"], missing("not measured in one session")
     if row["ratio"] is not None:
-        ratio = Cell(f"{row['ratio']:.2f}× ({row['ratio_low']:.2f}–{row['ratio_high']:.2f})", f"Ours: {row['ours']} on {row.get('ours_runtime') or runtime}.", row["ratio"])
+        ratio = Cell(
+            f"{row['ratio']:.2f}× ({row['ratio_low']:.2f}–{row['ratio_high']:.2f})",
+            f"Ours: {row['ours']} on {row.get('ours_runtime') or runtime}.",
+            row["ratio"],
+        )
     cells = (
         name,
         Cell(runtime),

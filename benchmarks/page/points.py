@@ -17,7 +17,7 @@ def points(subject: Subject) -> list[dict[str, Any]]:
     verdict}]}. `time` is in microseconds where measured (low and high: the middle half of all runs), in milliseconds where predicted."""
     groups = [
         _group(subject, target, "measured", [_measured(row) for row in own_rows(subject, result)])
-        for target, result in newest_by_target(subject.latency).items()
+        for target, result in newest_by_target(subject, subject.latency).items()
     ]
     groups.sort(key=lambda group: group["target"] != LOCAL)
     for target in dict.fromkeys(result.target for result, _ in counted_rows(subject)):

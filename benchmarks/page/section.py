@@ -13,13 +13,15 @@ from benchmarks.differences import agreement, class_changes
 from benchmarks.gallery import cards, flips_of
 from benchmarks.page.advice import Advice, advice_table, advise
 from benchmarks.page.boards import boards_table
-from benchmarks.page.distributions import distributions_table, histograms, sessions
+from benchmarks.page.cells import Table
+from benchmarks.page.distributions import distributions_table, histograms
 from benchmarks.page.history import packed
+from benchmarks.page.layers import layer_tables
 from benchmarks.page.lineage import lineage
 from benchmarks.page.peers import peers_table
 from benchmarks.page.points import points
 from benchmarks.page.results import results_table
-from benchmarks.page.subject import Subject, day, target_title
+from benchmarks.page.subject import Subject, day, sessions, target_title
 from benchmarks.reports.layers import diagnoses
 from benchmarks.reports.summary import main_hops, other_rows, others_sentence, recommend, summarize
 from benchmarks.reports.terminal import VERDICT_COLUMNS, verdict_cells
@@ -73,10 +75,33 @@ def _drawn(subject: Subject, changes: list[dict[str, Any]], cards_each: int) -> 
     flips = flips_of(subject.parity)
     names, validation = subject.class_names, subject.validation
     shown, pictures = cards(flips, names, validation.images, validation.baseline, subject.outputs, cards_each)
-    forms, found = agreement(subject.parity), {"points": points(subject), "histograms": histograms(subject), "history": packed(subject.history)}
-    data = {"formats": list(subjects(subject.parity["rows"]).values()), "classes": names, "rows": changes, "forms": [asdict(form) for form in forms], "cards": shown, "pictures": pictures, **found}
+    layers, forms = layer_tables(subject), agreement(subject.parity)
+    found = {"points": points(subject), "histograms": histograms(subject), "history": packed(subject.history)}
+    data = {
+        "formats": list(subjects(subject.parity["rows"]).values()),
+        "classes": names,
+        "rows": changes,
+        "forms": [asdict(form) for form in forms],
+        "layers": [_unfolded(table) for table in layers],
+        "cards": shown,
+        "pictures": pictures,
+        **found,
+    }
     facts = {f"has_{name}": bool(value) for name, value in found.items()}
-    return {**facts, "forms": forms, "cards": shown, "flip_count": len(flips), "data": compressed(json.dumps(data, separators=(",", ":")))}
+    return {
+        **facts,
+        "layers": layers,
+        "forms": forms,
+        "cards": shown,
+        "flip_count": len(flips),
+        "data": compressed(json.dumps(data, separators=(",", ":"))),
+    }
+
+
+def _unfolded(table: Table) -> dict[str, Any]:
+    """A table that the page's script makes when it is unfolded: {label, columns: [[name, what its numbers are]], rows: [[[text, tip]]]}."""
+    columns = [[column.name, column.about] for column in table.columns]
+    return {"label": table.label, "columns": columns, "rows": [[[cell.text, cell.tip] for cell in line.cells] for line in table.lines]}
 
 
 def compressed(text: str) -> str:

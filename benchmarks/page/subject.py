@@ -42,6 +42,7 @@ class Subject:
     invalid: Sequence[LatencyResult] = ()  # sessions whose times are not to be trusted
     counted: Sequence[CountResult] = ()  # of simulated boards
     peers: Mapping[str, Any] | None = None  # the fields of peers/peers.json
+    layers: Sequence[Mapping[str, Any]] = ()  # the newest costs of layers of each target
     history: Sequence[HistoryLine] = ()  # oldest first
 
     @property
@@ -59,8 +60,16 @@ def own_rows(subject: Subject, result: LatencyResult) -> list[LatencyRow]:
     return [row for row in usual if row.fields["sha256"] == subject.sha256_of(row.fields["artifact"])]
 
 
-def newest_by_target(results: Sequence[LatencyResult]) -> dict[str, LatencyResult]:
-    return {result.target: result for result in reversed(results)}
+def newest_by_target(subject: Subject, results: Sequence[LatencyResult]) -> dict[str, LatencyResult]:
+    """The newest session of each target that timed files which the workspace still has."""
+    return {result.target: result for result in reversed(results) if own_rows(subject, result)}
+
+
+def sessions(subject: Subject) -> list[LatencyResult]:
+    """The newest session of each target, and one that is INVALID where it is newer, or where there is no other."""
+    valid, invalid = (newest_by_target(subject, results) for results in (subject.latency, subject.invalid))
+    newer = [result for target, result in invalid.items() if target not in valid or result.fields["utc"] > valid[target].fields["utc"]]
+    return [*valid.values(), *newer]
 
 
 def target_title(target: str) -> str:

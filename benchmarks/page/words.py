@@ -34,7 +34,9 @@ PREDICTED = Column(
 )
 PREDICTED_INVOKE = Column("predicted, interpreter alone", PREDICTED.about + " Without encoding the pixels and taking the label.")
 _COUNT = "Instructions of one inference, counted on the simulated board; the same every time. "
-_NO_RANK = "Compare only within one format, runtime, kernels and core: fewer instructions of another kind are not less time. So this column does not sort."
+_NO_RANK = (
+    "Compare only within one format, runtime, kernels and core: fewer instructions of another kind are not less time. So this column does not sort."
+)
 INSTRUCTIONS = Column("instructions", _COUNT + "Encode pixels, run, take the label. " + _NO_RANK, sortable=False)
 INSTRUCTIONS_INVOKE = Column("instructions, interpreter alone", _COUNT + _NO_RANK, sortable=False)
 WHY = Column("why", number=False, sortable=False)

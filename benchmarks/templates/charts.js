@@ -114,7 +114,7 @@ function fill(details, make) {
 // kind: [the workspace's list of things to choose from, what one is called, how it is drawn]
 const CHARTS = {
   scatter: ["points", (group) => `${group.title} (${group.kind})`, drawScatter],
-  distributions: ["histograms", (session) => session.title, drawDistributions],
+  distributions: ["histograms", (session) => session.title + (session.warning ? " (INVALID)" : ""), drawDistributions],
   history: ["history", (series) => `${series.title}: ${series.measure}, ${series.unit}`, drawHistory],
 };
 

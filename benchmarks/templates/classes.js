@@ -74,6 +74,16 @@ function setUpClasses(section, data) {
   show();
 }
 
+// What each layer costs: a table is made when it is unfolded.
+function setUpLayers(section) {
+  section.querySelectorAll("details.costs").forEach((details, index) => {
+    details.addEventListener("toggle", async () => {
+      const { label, columns, rows } = (await dataOf(section)).layers[index];
+      if (!details.querySelector("table")) details.append(tableOf(label, columns, rows));
+    });
+  });
+}
+
 // Who agrees with whom.
 function setUpAgreement(section, { forms }) {
   const table = part(section, "forms"), head = element("tr"), top = element("thead"), body = element("tbody");

@@ -7,6 +7,7 @@ function start(section) {
   started.add(section);
   setUpFilters(section);
   setUpCharts(section);
+  setUpLayers(section);
   const later = { row: setUpClasses, forms: setUpAgreement, flips: setUpFlips };
   const near = new IntersectionObserver((entries) => {
     for (const entry of entries.filter((one) => one.isIntersecting)) {

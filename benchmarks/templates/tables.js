@@ -28,7 +28,7 @@ const chosenOf = (section) => Object.fromEntries([...section.querySelectorAll("[
 
 function filterLines(section) {
   const chosen = Object.entries(chosenOf(section)).filter(([, value]) => value);
-  for (const line of section.querySelectorAll("tr[data-target], tr[data-format]")) {
+  for (const line of section.querySelectorAll("tr[data-target], tr[data-format], details[data-target]")) {
     if (line.closest('[data-part="advice"]')) continue; // what to ship is no matter of taste
     line.hidden = chosen.some(([name, value]) => (line.dataset[name] || "") !== value);
   }

@@ -12,13 +12,15 @@ from typing import Any
 from benchmarks.counts import KIND, CountResult, read_counts
 from benchmarks.history import FILE, HistoryLine, read_history
 from benchmarks.outputs import file_part
+from benchmarks.page.layers import read_layers
+from benchmarks.peers import SCHEMA
 from benchmarks.results import LatencyResult, read_result
 from benchmarks.validity import INVALID
 from edge_runtime.errors import InputError
 from edgeproof.console import Console
+from edgeproof.stages.peering import RECORD
 from edgeproof.workspace import Workspace
 
-PEERS = "peers/peers.json"
 _SESSION = re.compile(r".+(?<!-layers)-\d{8}T\d{6}Z\.json")
 _PEER = (
     "title", "how", "artifact", "bytes", "runtime", "accuracy", "drop_pp", "drop_lower_pp", "drop_upper_pp", "broken", "fixed", "verdict",
@@ -75,6 +77,18 @@ def results_of(workspace: Workspace, console: Console, target: str = "local") ->
     return results
 
 
+def recorded_layers(workspace: Workspace, console: Console) -> list[Mapping[str, Any]]:
+    """The newest readable costs of layers of each target."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for path in sorted((workspace / "latency").glob("*-layers-????????T??????Z.json"), reverse=True):
+        place = path.name.rsplit("-layers-", 1)[0]
+        try:
+            found[place] = found.get(place) or read_layers(path)
+        except InputError as error:
+            console.say(f"left out: {error}")
+    return list(found.values())
+
+
 def recorded_history(workspace: Workspace, console: Console) -> list[HistoryLine]:
     """The lines of `latency/history.jsonl`, oldest first."""
     lines, problems = read_history(workspace / FILE)
@@ -85,11 +99,11 @@ def recorded_history(workspace: Workspace, console: Console) -> list[HistoryLine
 
 def recorded_peers(workspace: Workspace, console: Console) -> Mapping[str, Any] | None:
     """The fields of `peers/peers.json`; None where nothing was compared, or the file cannot be read."""
-    path = workspace / PEERS
+    path = workspace / RECORD
     try:
         fields = json.loads(path.read_text())
-        if fields["schema"] != 1:
-            raise ValueError(f"it has schema {fields['schema']}, this edgeproof reads 1: upgrade it")
+        if fields["schema"] != SCHEMA:
+            raise ValueError(f"it has schema {fields['schema']}, this edgeproof reads {SCHEMA}: upgrade it")
         lacking = [name for row in fields["rows"] for name in _PEER if name not in row] + [name for name in ("images",) if name not in fields]
         if lacking:
             raise ValueError(f"it lacks {lacking[0]}")

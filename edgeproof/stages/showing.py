@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from benchmarks.reports.summary import Recommendation, SummaryRow, recommend, summarize
 from edge_runtime.errors import InputError
 from edgeproof.console import Console
-from edgeproof.stages.recorded import recorded, recorded_history, recorded_peers, results_of
+from edgeproof.stages.recorded import recorded, recorded_history, recorded_layers, recorded_peers, results_of
 from edgeproof.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def _subject(workspace: Workspace, name: str, console: Console) -> Subject:
         invalid=found.invalid,
         counted=found.counted,
         peers=recorded_peers(workspace, console),
+        layers=recorded_layers(workspace, console),
         history=recorded_history(workspace, console),
     )
 
