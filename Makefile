@@ -40,7 +40,7 @@ validate-boards: $(VENV)/dev.stamp
 	@test -n "$(NCNN)" || { echo "Which networks? make validate-boards NCNN=FOLDER (param files of ncnn's benchmark, and published.json)" >&2; exit 2; }
 	$(BIN)/python -m evidence.boards $(NCNN)
 
-reference: $(VENV)/dev.stamp runs/default/parity.json
+reference: $(VENV)/peers.stamp runs/default/parity.json
 	$(BIN)/python -m evidence.reference $(if $(ONLY),--only $(ONLY))
 
 format: $(VENV)/dev.stamp
@@ -58,6 +58,9 @@ $(VENV)/toolkit.stamp: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/dev.stamp: $(VENV)/toolkit.stamp
 	@$(PIP_INSTALL) -e '.[toolkit,dev]' && touch $@
+
+$(VENV)/peers.stamp: $(VENV)/dev.stamp
+	@$(PIP_INSTALL) -e '.[toolkit,dev,peers]' && touch $@
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

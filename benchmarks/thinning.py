@@ -26,6 +26,6 @@ def _thin_row(fields: Mapping[str, Any], most_samples: int) -> Mapping[str, Any]
     thinned = {**fields, "kept_every": {scope: number * former.get(scope, 1) for scope, number in every.items()}}
     for scope, blocks in BLOCKS.items():
         if every[scope] > 1:
-            kept = [block[:: every[scope]] for block in row.blocks(scope)]
+            kept = [block[min(every[scope], len(block)) // 2 :: every[scope]] for block in row.blocks(scope)]  # the first of a block is no usual one
             thinned |= {blocks: [len(block) for block in kept], f"{scope}_ns": pack(kept)}
     return thinned

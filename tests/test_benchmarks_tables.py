@@ -140,7 +140,8 @@ def test_thinning_keeps_rounds_and_medians_and_says_so(most: int) -> None:
             assert [len(block) > 0 for block in after.blocks(scope)] == [len(block) > 0 for block in before.blocks(scope)]
         every = after.fields["kept_every"]["predict"] // before.fields["kept_every"]["predict"]  # the reference was thinned before
         assert len(after.samples["predict"]) <= most + len(before.blocks("predict"))
-        np.testing.assert_array_equal(after.blocks("predict")[0], before.blocks("predict")[0][::every])
+        first = before.blocks("predict")[0]
+        np.testing.assert_array_equal(after.blocks("predict")[0], first[min(every, len(first)) // 2 :: every])
         if most == 10**9:
             np.testing.assert_array_equal(after.samples["predict"], before.samples["predict"])
         elif most == 100:
