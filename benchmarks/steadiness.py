@@ -61,8 +61,7 @@ def faults(contestants: Sequence[Contestant]) -> list[str]:
 
 def _interrupted(timed: Sequence[Contestant]) -> list[str]:
     """The file that suffered most, if it did by more than is allowed."""
-    asked = [one for one in timed if not one.artifact.diagnostic] or list(timed)
-    worst = max(asked, key=lambda one: one.interrupted / one.samples)
+    worst = max(timed, key=lambda one: one.interrupted / one.samples)
     share = worst.interrupted / worst.samples
     if share <= MOST_INTERRUPTED:
         return []

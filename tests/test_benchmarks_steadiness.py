@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +54,6 @@ def test_others_on_the_processor_spoil_the_session() -> None:
     assert reason == "others took the processor in 30% of the runs of net-tflite-float32.tflite on tflite-runtime"
     assert faults([_contestant(interrupted=int(0.05 * ROUNDS * RUNS))]) == []
     assert faults([_contestant(interrupted=3 * ROUNDS * RUNS)])[0].startswith("others took the processor in every run of")
-    diagnostic = _contestant(interrupted=ROUNDS * RUNS)
-    diagnostic.artifact = replace(diagnostic.artifact, diagnostic=True)
-    assert faults([_contestant(), diagnostic]) == []
 
 
 def test_a_pace_that_moves_spoils_times_and_not_ratios() -> None:

@@ -39,7 +39,7 @@ def calibrate(workspace: Workspace, console: Console, *, address: str, board: st
     board: which one it is, where it does not say so itself. InputError for a machine that is none of the boards, for times that are INVALID,
     and for too few artifacts; RuntimeMissingError without LLVM.
     """
-    check_measuring(seconds, threads=1)
+    check_measuring(seconds)
     _ = scales_of_all(), Analyser(cache_folder()).version  # before minutes of work, not after
     check_enough(sum(bool(able_runtimes(artifact, runtimes)) for artifact in runnable_artifacts(workspace, runtimes)))
     name = _which(address, board, console)
