@@ -94,6 +94,11 @@ class CountResult:
         return {(row["artifact"], row["runtime"]): row["reason"] for row in self.fields["rows"] if row["reason"]}
 
 
+def predicted_with(times: BoardTimes) -> dict[str, Any]:
+    """What a result says of the scale that its times were predicted with."""
+    return {"scale": times.scale, "measured": times.measured, "source": times.source}
+
+
 def to_result(
     counted: Sequence[Counted],
     target: SimulatedTarget,
@@ -104,7 +109,7 @@ def to_result(
     """What `latency/<target>-<utc>.json` holds. `predicted`: what `predict_times` says of `counted`, with that version of LLVM and these times,
     if there is any."""
     predictions = predicted or [{}] * len(counted)
-    constants = {"predicted_with": {"scale": times.scale, "measured": times.measured, "source": times.source}} if predicted and times else {}
+    constants = {"predicted_with": predicted_with(times)} if predicted and times else {}
     return {
         "schema": SCHEMA,
         "kind": KIND,

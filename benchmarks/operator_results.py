@@ -3,10 +3,11 @@
 schema 1   {schema, kind: "layers", how: "counted" | "measured", target, utc, threads, rows: [{artifact, format, sha256, bytes, runtime,
            runtime_version, kernels, threads, delegate, reason, parts: [{operator, layers, dtype, macs, cost}], call, rest, python, invoke,
            predict}]}
-           Counted, also board, core, emulator, llvm; measured, also host and, of a board, board and validity as a latency result has
-           them. `layers` are names of Keras layers. Beside each part's, five costs: `call` is the runtime without any operator, `invoke` the
-           whole network by itself, `predict` with encoding the pixels and taking the label, `python` the latter alone, and `rest` what is
-           left over: parts + call + rest = invoke. What a delegate does once an inference is in the first part.
+           Counted, also board, core, emulator, llvm and, as counts have it, predicted_with; measured, also host and, of a board, board and
+           validity as a latency result has them. `layers` are names of Keras layers. Beside each part's, five costs: `call` is the runtime
+           without any operator, `invoke` the whole network by itself, `predict` with encoding the pixels and taking the label, `python` the
+           latter alone, and `rest` what is left over: parts + call + rest = invoke. What a delegate does once an inference is in the first
+           part.
            A cost, counted: {instructions} of one inference and, with LLVM, {cycles, predicted: {milliseconds, low, high}}. Measured:
            {microseconds, low, high}: a median of rounds, and its 99 % interval. A part is a difference, and can come out a little below 0.
 
@@ -25,8 +26,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.counts import predicted_with
 from benchmarks.operators import Split, Step
-from benchmarks.predict import Prediction
+from benchmarks.predict import BoardTimes, Prediction
+from benchmarks.reading import DAMAGE
 from benchmarks.targets.simulated import SimulatedTarget
 from edge_runtime.board import host_facts
 from edge_runtime.errors import InputError
@@ -105,6 +108,11 @@ class PartResult:
         return [PartRow(row) for row in self.fields["rows"] if not row["reason"]]
 
     @property
+    def scale(self) -> str:
+        """Where the scale of its predictions was measured; nothing where it is the published one."""
+        return str(self.fields.get("predicted_with", {}).get("measured", ""))
+
+    @property
     def validity(self) -> str:
         """ "VALID", "INVALID: the reasons", or "" where nobody judged."""
         found = self.fields.get("validity")
@@ -117,10 +125,17 @@ class PartResult:
 
 
 def to_counted(
-    splits: Sequence[Split], target: SimulatedTarget, wholes: Predicted = (), prefixes: Sequence[Predicted] = (), llvm: str = ""
+    splits: Sequence[Split],
+    target: SimulatedTarget,
+    wholes: Predicted = (),
+    prefixes: Sequence[Predicted] = (),
+    llvm: str = "",
+    times: BoardTimes | None = None,
 ) -> dict[str, Any]:
-    """What the file of a simulated board holds. `wholes`, `prefixes`: the predictions of each split, with that version of LLVM, if there are any."""
-    facts = {"board": target.board.title, "core": target.board.core, "emulator": target.emulator(), "llvm": llvm}
+    """What the file of a simulated board holds. `wholes`, `prefixes`: the predictions of each split, with that version of LLVM and those constants
+    of the board, if there are any."""
+    facts: dict[str, Any] = {"board": target.board.title, "core": target.board.core, "emulator": target.emulator(), "llvm": llvm}
+    facts |= {"predicted_with": predicted_with(times)} if wholes and times else {}
     rows = []
     for index, split in enumerate(splits):
         costs = _counted_costs(split, wholes[index] if wholes else {}, prefixes[index] if prefixes else ()) if split.whole else {}
@@ -204,5 +219,5 @@ def read_parts(path: Path) -> PartResult:
             _ = row.key, row.rest, row.costliest, [(row.share(row.fields[name]) for name in ("call", "python"))]
             _ = [(part["operator"], part["layers"], part["macs"], row.share(part["cost"])) for part in row.fields["parts"]]
         return result
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+    except DAMAGE as error:
         raise InputError(f"Cannot read costs of layers {path} ({error}).") from None

@@ -35,7 +35,7 @@ def parts_sentences(result: PartResult) -> list[str]:
     if any(row.predicted for row in result.rows):
         lines.append(
             "Predicted, not measured. The interval is the whole network's, in proportion: a single operator can be further off "
-            "(docs/boards.md has the errors of whole networks)."
+            f"({result.scale or 'docs/boards.md has the errors of whole networks'})."
         )
     for row in result.rows:
         if not row.adds_up(result.fields["how"]):

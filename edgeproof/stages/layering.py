@@ -13,7 +13,7 @@ from benchmarks.mca import Analyser
 from benchmarks.operator_results import PartResult, to_counted, to_measured
 from benchmarks.operators import PREFIX_SCOPES, Network, Split, Step, keras_layers, split_all
 from benchmarks.outputs import file_part
-from benchmarks.predict import Prediction, predict_times
+from benchmarks.predict import BoardTimes, Prediction, predict_times
 from benchmarks.reports.operators import parts_sentences, parts_tables
 from benchmarks.targets.base import Target
 from benchmarks.targets.simulated import SimulatedTarget
@@ -62,8 +62,8 @@ def _split_on(
         networks = [cut_for(artifact, target, layers, folder) for artifact in artifacts]
         timed = partial(split_all, networks, images, target, runtimes=runtimes, threads=threads, seconds=seconds, progress=progress)
         if isinstance(target, SimulatedTarget):
-            splits = timed()
-            fields = to_counted(splits, target, *_predicted(splits, target, console))
+            times, splits = times_of(target.board.name), timed()
+            fields = to_counted(splits, target, *_predicted(splits, target, times, console), times)
         elif isinstance(target, SshTarget):
             with Watch(target.watch()) as watch:
                 splits = timed(between=watch.read)
@@ -128,11 +128,10 @@ def _cut(artifact: Artifact, target: Target, folder: Path) -> Cut:
 
 
 def _predicted(
-    splits: Sequence[Split], target: SimulatedTarget, console: Console
+    splits: Sequence[Split], target: SimulatedTarget, times: BoardTimes, console: Console
 ) -> tuple[list[dict[str, Prediction]], list[list[dict[str, Prediction]]], str]:
     """Predicted times of the wholes and of each one's prefixes, and LLVM's version; nothing without LLVM, with a word on what to install."""
     analyser, board = Analyser(cache_folder()), target.board.name
-    times = times_of(board)
     try:
         wholes = iter(predict_times(board, [split.whole for split in splits if split.whole], analyser, times))
         prefixes = iter(predict_times(board, [prefix for split in splits for prefix in split.prefixes], analyser, times, scopes=PREFIX_SCOPES))

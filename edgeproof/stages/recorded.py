@@ -14,6 +14,7 @@ from benchmarks.history import FILE, HistoryLine, read_history
 from benchmarks.outputs import file_part
 from benchmarks.page.layers import read_layers
 from benchmarks.peers import SCHEMA
+from benchmarks.reading import DAMAGE
 from benchmarks.results import LatencyResult, read_result
 from benchmarks.validity import INVALID
 from edge_runtime.errors import InputError
@@ -56,7 +57,7 @@ def recorded(workspace: Workspace, console: Console) -> Recorded:
 def _kind(path: Path) -> str | None:
     try:
         fields = json.loads(path.read_text())
-    except (OSError, ValueError):  # the reader of latencies says what is wrong
+    except DAMAGE:  # the reader of latencies says what is wrong
         return None
     return fields.get("kind") if isinstance(fields, dict) else None
 
