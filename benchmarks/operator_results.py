@@ -37,7 +37,7 @@ from edge_runtime.errors import InputError
 SCHEMA = 1
 KIND = "layers"
 COUNTED, MEASURED = "counted", "measured"
-MEASURED_TIME, PREDICTED_TIME = "measured time", "predicted time"
+MEASURED_TIME, PREDICTED_TIME, INSTRUCTIONS = "measured time", "predicted time", "instructions"
 MOST_REST = {COUNTED: 0.02, MEASURED: 0.1}  # of the whole network that its parts may leave unexplained, beyond NOTHING
 NOTHING = 0.5  # microseconds
 _Z_99 = 2.576
@@ -63,7 +63,7 @@ class PartRow:
     @property
     def shared(self) -> str:
         """What shares are of."""
-        return MEASURED_TIME if "microseconds" in self.fields["invoke"] else PREDICTED_TIME if self.predicted else "instructions"
+        return MEASURED_TIME if "microseconds" in self.fields["invoke"] else PREDICTED_TIME if self.predicted else INSTRUCTIONS
 
     def amount(self, cost: Cost) -> float:
         """Measured microseconds, predicted milliseconds or instructions: what shares are of."""
@@ -216,8 +216,17 @@ def read_parts(path: Path) -> PartResult:
             raise InputError(f"{path} has schema {fields.get('schema')}, this edgeproof reads {SCHEMA}: upgrade it.")
         result = PartResult(fields)
         for row in result.rows:  # a reader must not find out in the middle of a table
-            _ = row.key, row.rest, row.costliest, [(row.share(row.fields[name]) for name in ("call", "python"))]
-            _ = [(part["operator"], part["layers"], part["macs"], row.share(part["cost"])) for part in row.fields["parts"]]
+            _check(row)
         return result
     except DAMAGE as error:
         raise InputError(f"Cannot read costs of layers {path} ({error}).") from None
+
+
+def _check(row: PartRow) -> None:
+    """Touches everything that a table shows of a row: whatever is damaged raises here."""
+    _ = row.key, row.rest, row.costliest, row.fields["format"], row.fields["sha256"], row.fields["runtime_version"], row.fields["threads"]
+    for part in row.fields["parts"]:
+        _ = part["operator"], ", ".join(part["layers"]), (part["macs"] or 0) + 0
+    for cost in (*(part["cost"] for part in row.fields["parts"]), *(row.fields[name] for name in ("call", "rest", "python", "invoke", "predict"))):
+        _ = row.share(cost), (cost if "microseconds" in cost else cost.get("predicted", {"low": 0, "high": 0}))["low"] + 0
+        _ = 0 if "microseconds" in cost else cost["instructions"] + 0

@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks.boards import BOARDS
 from benchmarks.counts import CountResult
 from benchmarks.history import HistoryLine
+from benchmarks.operator_results import PartResult
 from benchmarks.outputs import Outputs
 from benchmarks.results import LatencyResult, LatencyRow
 
@@ -42,7 +43,7 @@ class Subject:
     invalid: Sequence[LatencyResult] = ()  # sessions whose times are not to be trusted
     counted: Sequence[CountResult] = ()  # of simulated boards
     peers: Mapping[str, Any] | None = None  # the fields of peers/peers.json
-    layers: Sequence[Mapping[str, Any]] = ()  # the newest costs of layers of each target
+    layers: Sequence[PartResult] = ()  # the newest costs of layers of each target
     history: Sequence[HistoryLine] = ()  # oldest first
 
     @property

@@ -11,8 +11,8 @@ from typing import Any
 
 from benchmarks.counts import KIND, CountResult, read_counts
 from benchmarks.history import FILE, HistoryLine, read_history
+from benchmarks.operator_results import PartResult, read_parts
 from benchmarks.outputs import file_part
-from benchmarks.page.layers import read_layers
 from benchmarks.peers import SCHEMA
 from benchmarks.reading import DAMAGE
 from benchmarks.results import LatencyResult, read_result
@@ -78,13 +78,13 @@ def results_of(workspace: Workspace, console: Console, target: str = "local") ->
     return results
 
 
-def recorded_layers(workspace: Workspace, console: Console) -> list[Mapping[str, Any]]:
+def recorded_layers(workspace: Workspace, console: Console) -> list[PartResult]:
     """The newest readable costs of layers of each target."""
-    found: dict[str, Mapping[str, Any]] = {}
+    found: dict[str, PartResult] = {}
     for path in sorted((workspace / "latency").glob("*-layers-????????T??????Z.json"), reverse=True):
         place = path.name.rsplit("-layers-", 1)[0]
         try:
-            found[place] = found.get(place) or read_layers(path)
+            found[place] = found.get(place) or read_parts(path)
         except InputError as error:
             console.say(f"left out: {error}")
     return list(found.values())
