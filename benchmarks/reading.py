@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +24,7 @@ Right = Callable[[Any], bool]  # whether a value can be what a field holds
 # What reading half a file, another tool's, or none raises, in JSON's reader or when a field is looked at.
 DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError, RecursionError, zlib.error)
 _UTC = re.compile(r"\d{8}T\d{6}Z")
+_MOST = 1e300  # false for infinity and NaN, too
 _SHOWN = 40  # characters of a value in a message
 
 
@@ -75,7 +75,12 @@ def count(value: Any) -> bool:
 
 def number(value: Any) -> bool:
     """Of seconds, instructions or bytes: finite, and not negative."""
-    return type(value) in (int, float) and 0 <= value < 1e300 and math.isfinite(value)
+    return finite(value) and value >= 0
+
+
+def finite(value: Any) -> bool:
+    """A number that may be negative, such as a difference."""
+    return type(value) in (int, float) and abs(value) < _MOST
 
 
 def some_fields(right: Mapping[str, Right]) -> Right:

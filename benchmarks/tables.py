@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.counts import CountResult, read_counts
+from benchmarks.peers import read_peers
 from benchmarks.predict import Prediction, digits
 from benchmarks.reading import DAMAGE
 from benchmarks.reports.peers import PEER_COLUMNS, peer_cells
@@ -52,7 +53,7 @@ def read_references(folder: Path = FOLDER) -> list[Reference]:
 def read_reference(recipe: str, folder: Path) -> Reference:
     """One recipe's part."""
     counts = {board: read_counts(folder / f"{board}.json") for board in BOARDS}
-    peers = _read_peers(folder / "peers.json") if (folder / "peers.json").exists() else ()
+    peers = read_peers(folder / "peers.json")["rows"] if (folder / "peers.json").exists() else ()
     return Reference(recipe, _read(folder / "parity.json"), _read(folder / "manifest.json"), read_result(folder / "local.json"), counts, peers)
 
 
@@ -64,15 +65,6 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise InputError(f"Cannot read {path} (not a JSON object): make reference.")
     return fields
-
-
-def _read_peers(path: Path) -> list[dict[str, Any]]:
-    try:
-        rows = list(_read(path)["rows"])
-        list(map(peer_cells, rows))  # a reader must not find out in the middle of a table
-        return rows
-    except DAMAGE as error:
-        raise InputError(f"Cannot read {path} ({first_line(error)}): make reference.") from None
 
 
 def results_table(references: Sequence[Reference]) -> list[str]:

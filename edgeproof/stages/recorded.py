@@ -13,7 +13,7 @@ from benchmarks.counts import KIND, CountResult, read_counts
 from benchmarks.history import FILE, HistoryLine, read_history
 from benchmarks.operator_results import PartResult, read_parts
 from benchmarks.outputs import file_part
-from benchmarks.peers import SCHEMA
+from benchmarks.peers import read_peers
 from benchmarks.reading import DAMAGE
 from benchmarks.results import LatencyResult, read_result
 from benchmarks.validity import INVALID
@@ -23,10 +23,6 @@ from edgeproof.stages.peering import RECORD
 from edgeproof.workspace import Workspace
 
 _SESSION = re.compile(r".+(?<!-layers)-\d{8}T\d{6}Z\.json")
-_PEER = (
-    "title", "how", "artifact", "bytes", "runtime", "accuracy", "drop_pp", "drop_lower_pp", "drop_upper_pp", "broken", "fixed", "verdict",
-    "int8_macs_percent", "p50_us", "ours", "ratio", "ratio_low", "ratio_high", "reason",
-)  # fmt: skip
 
 
 @dataclass
@@ -100,17 +96,10 @@ def recorded_history(workspace: Workspace, console: Console) -> list[HistoryLine
 
 def recorded_peers(workspace: Workspace, console: Console) -> Mapping[str, Any] | None:
     """The fields of `peers/peers.json`; None where nothing was compared, or the file cannot be read."""
-    path = workspace / RECORD
-    try:
-        fields = json.loads(path.read_text())
-        if fields["schema"] != SCHEMA:
-            raise ValueError(f"it has schema {fields['schema']}, this edgeproof reads {SCHEMA}: upgrade it")
-        lacking = [name for row in fields["rows"] for name in _PEER if name not in row] + [name for name in ("images",) if name not in fields]
-        if lacking:
-            raise ValueError(f"it lacks {lacking[0]}")
-        return dict(fields)
-    except FileNotFoundError:
+    if not workspace.has(RECORD):
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        console.say(f"left out: {path} ({error})")
+    try:
+        return read_peers(workspace / RECORD)
+    except InputError as error:
+        console.say(f"left out: {error}")
         return None
