@@ -43,11 +43,17 @@ def unheard(problem: str) -> None:
     """For a caller who has nobody to tell."""
 
 
-def newest(paths: Iterable[Path], read: Callable[[Path], Result], say: Callable[[str], None]) -> Result | None:
-    """The result that was made last, by what it says itself; those that cannot be read are said. None when none can be."""
-    found, problems = readable(sorted(paths), read)
+def read_all(paths: Iterable[Path], read: Callable[[Path], Result], say: Callable[[str], None]) -> list[Result]:
+    """What `read` makes of each file that it can read; the others are said."""
+    found, problems = readable(paths, read)
     for problem in problems:
         say(f"left out: {problem}")
+    return found
+
+
+def newest(paths: Iterable[Path], read: Callable[[Path], Result], say: Callable[[str], None]) -> Result | None:
+    """The result that was made last, by what it says itself; those that cannot be read are said. None when none can be."""
+    found = read_all(sorted(paths), read, say)
     return max(found, key=lambda result: str(result.fields["utc"]), default=None)
 
 

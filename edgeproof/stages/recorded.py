@@ -14,7 +14,7 @@ from benchmarks.history import FILE, HistoryLine, read_history
 from benchmarks.operator_results import PartResult, read_parts
 from benchmarks.outputs import file_part
 from benchmarks.peers import read_peers
-from benchmarks.reading import DAMAGE
+from benchmarks.reading import DAMAGE, newest, read_all
 from benchmarks.results import LatencyResult, read_result
 from benchmarks.validity import INVALID
 from edge_runtime.errors import InputError
@@ -22,7 +22,7 @@ from edgeproof.console import Console
 from edgeproof.stages.peering import RECORD
 from edgeproof.workspace import Workspace
 
-_SESSION = re.compile(r".+(?<!-layers)-\d{8}T\d{6}Z\.json")
+_SESSION = re.compile(r"(?P<place>.+?)(?P<layers>-layers)?-(?P<utc>\d{8}T\d{6}Z)\.json")
 
 
 @dataclass
@@ -34,20 +34,30 @@ class Recorded:
     counted: list[CountResult] = field(default_factory=list)
 
 
+def _sessions(workspace: Workspace, *, layers: bool = False) -> dict[str, list[Path]]:
+    """The files of results by the part of their names that tells the target, each target's newest first."""
+    found: dict[str, list[Path]] = {}
+    names = {path: name for path in (workspace / "latency").glob("*.json") if (name := _SESSION.fullmatch(path.name))}
+    for path in sorted(names, key=lambda path: names[path]["utc"], reverse=True):
+        if bool(names[path]["layers"]) == layers:
+            found.setdefault(names[path]["place"], []).append(path)
+    return found
+
+
 def recorded(workspace: Workspace, console: Console) -> Recorded:
     """Every readable session of every target."""
     found = Recorded()
-    paths = [path for path in (workspace / "latency").glob("*.json") if _SESSION.fullmatch(path.name)]
-    for path in sorted(paths, key=lambda path: path.stem.rsplit("-", 1)[1], reverse=True):
-        try:
-            if _kind(path) == KIND:
-                found.counted.append(read_counts(path))
-                continue
-            result = read_result(path)
+    paths = [path for of_target in _sessions(workspace).values() for path in of_target]
+    for result in sorted(read_all(paths, _read, console.say), key=lambda result: str(result.fields["utc"]), reverse=True):
+        if isinstance(result, CountResult):
+            found.counted.append(result)
+        else:
             (found.invalid if result.validity.startswith(INVALID) else found.latency).append(result)
-        except InputError as error:
-            console.say(f"left out: {error}")
     return found
+
+
+def _read(path: Path) -> LatencyResult | CountResult:
+    return read_counts(path) if _kind(path) == KIND else read_result(path)
 
 
 def _kind(path: Path) -> str | None:
@@ -60,30 +70,18 @@ def _kind(path: Path) -> str | None:
 
 def results_of(workspace: Workspace, console: Console, target: str = "local") -> list[LatencyResult]:
     """The readable latency results of a target, newest first; the others, and those that are INVALID, are named and left out."""
-    results = []
-    for path in sorted((workspace / "latency").glob(f"{file_part(target)}-????????T??????Z.json"), reverse=True):
-        try:
-            result = read_result(path)
-        except InputError as error:
-            console.say(f"left out: {error}")
-            continue
+    paths = _sessions(workspace).get(file_part(target), [])
+    results = read_all(paths, read_result, console.say)
+    for result in results:
         if result.validity.startswith(INVALID):
-            console.say(f"left out: {path} is {result.validity}")
-        else:
-            results.append(result)
-    return results
+            console.say(f"left out: times of {result.target} at {result.fields['utc']} are {result.validity}")
+    return [result for result in results if not result.validity.startswith(INVALID)]
 
 
 def recorded_layers(workspace: Workspace, console: Console) -> list[PartResult]:
     """The newest readable costs of layers of each target."""
-    found: dict[str, PartResult] = {}
-    for path in sorted((workspace / "latency").glob("*-layers-????????T??????Z.json"), reverse=True):
-        place = path.name.rsplit("-layers-", 1)[0]
-        try:
-            found[place] = found.get(place) or read_parts(path)
-        except InputError as error:
-            console.say(f"left out: {error}")
-    return list(found.values())
+    found = [newest(paths, read_parts, console.say) for paths in _sessions(workspace, layers=True).values()]
+    return [result for result in found if result]
 
 
 def recorded_history(workspace: Workspace, console: Console) -> list[HistoryLine]:
