@@ -70,12 +70,14 @@ def _kind(path: Path) -> str | None:
 
 def results_of(workspace: Workspace, console: Console, target: str = "local") -> list[LatencyResult]:
     """The readable latency results of a target, newest first; the others, and those that are INVALID, are named and left out."""
-    paths = _sessions(workspace).get(file_part(target), [])
-    results = read_all(paths, read_result, console.say)
-    for result in results:
-        if result.validity.startswith(INVALID):
-            console.say(f"left out: times of {result.target} at {result.fields['utc']} are {result.validity}")
-    return [result for result in results if not result.validity.startswith(INVALID)]
+    return read_all(_sessions(workspace).get(file_part(target), []), _read_valid, console.say)
+
+
+def _read_valid(path: Path) -> LatencyResult:
+    result = read_result(path)
+    if result.validity.startswith(INVALID):
+        raise InputError(f"{path} is {result.validity}")
+    return result
 
 
 def recorded_layers(workspace: Workspace, console: Console) -> list[PartResult]:
