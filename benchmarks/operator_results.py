@@ -3,8 +3,8 @@
 schema 1   {schema, kind: "layers", how: "counted" | "measured", target, utc, threads, rows: [{artifact, format, sha256, bytes, runtime,
            runtime_version, kernels, threads, delegate, reason, parts: [{operator, layers, dtype, macs, cost}], call, rest, python, invoke,
            predict}]}
-           Counted, also board, core, emulator, llvm and, as counts have it, predicted_with; measured, also host and, of a board, board and
-           validity as a latency result has them. `layers` are names of Keras layers. Beside each part's, five costs: `call` is the runtime
+           Counted, also board, core, emulator, llvm and, as counts have it, predicted_with; measured, also host, validity and, of a board,
+           board as a latency result has them. `layers` are names of Keras layers. Beside each part's, five costs: `call` is the runtime
            without any operator, `invoke` the whole network by itself, `predict` with encoding the pixels and taking the label, `python` the
            latter alone, and `rest` what is left over: parts + call + rest = invoke. What a delegate does once an inference is in the first
            part.
@@ -31,6 +31,7 @@ from benchmarks.operators import Split, Step
 from benchmarks.predict import BoardTimes, Prediction
 from benchmarks.reading import DAMAGE
 from benchmarks.targets.simulated import SimulatedTarget
+from benchmarks.validity import in_words, verdict_on
 from edge_runtime.board import host_facts
 from edge_runtime.errors import InputError
 
@@ -115,8 +116,7 @@ class PartResult:
     @property
     def validity(self) -> str:
         """ "VALID", "INVALID: the reasons", or "" where nobody judged."""
-        found = self.fields.get("validity")
-        return ": ".join(filter(None, [found["verdict"], "; ".join(found["reasons"])])) if found else ""
+        return in_words(self.fields.get("validity"))
 
     @property
     def failed(self) -> dict[tuple[str, str], str]:
@@ -143,10 +143,13 @@ def to_counted(
     return {**_head(target.name, COUNTED, 1), **facts, "rows": rows}
 
 
-def to_measured(splits: Sequence[Split], target: str, threads: int, elsewhere: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What the file of a machine holds. `elsewhere`: {host, board, validity} of one that is not this one."""
+def to_measured(
+    splits: Sequence[Split], target: str, threads: int, elsewhere: Mapping[str, Any] | None = None, *, reasons: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What the file of a machine holds. `elsewhere`: {host, board, validity} of one that is not this one. `reasons`: what makes it INVALID."""
+    facts = elsewhere or {"host": host_facts(), "validity": verdict_on(reasons)}
     rows = [{**_identity(split), **(_measured_costs(split) if split.times else {})} for split in splits]
-    return {**_head(target, MEASURED, threads), **(elsewhere or {"host": host_facts()}), "rows": rows}
+    return {**_head(target, MEASURED, threads), **facts, "rows": rows}
 
 
 def _head(target: str, how: str, threads: int) -> dict[str, Any]:
@@ -188,7 +191,10 @@ def _measured_costs(split: Split) -> dict[str, Any]:
     costs = [_measured(difference) for difference in np.diff(prefixes, axis=0)]
     alone = {"call": _measured(prefixes[0]), "python": _measured(predict - invoke), "invoke": _measured(invoke), "predict": _measured(predict)}
     explained = sum(cost["microseconds"] for cost in [*costs, alone["call"]])
-    rest = {**_measured(invoke - prefixes[-1]), "microseconds": alone["invoke"]["microseconds"] - explained}
+    # A sum of medians is not the median of sums: the interval goes where the value is, so that what adds up lies in its own interval.
+    left = _measured(invoke - prefixes[-1])
+    shift = alone["invoke"]["microseconds"] - explained - left["microseconds"]
+    rest = {name: value + shift for name, value in left.items()}
     return {"parts": _parts(split.network.steps, costs), "rest": rest, **alone}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +24,7 @@ Right = Callable[[Any], bool]  # whether a value can be what a field holds
 # What reading half a file, another tool's, or none raises, in JSON's reader or when a field is looked at.
 DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError, RecursionError, zlib.error)
 _UTC = re.compile(r"\d{8}T\d{6}Z")
+_MOST = 1e300  # false for infinity and NaN, too
 _SHOWN = 40  # characters of a value in a message
 
 
@@ -43,11 +43,17 @@ def unheard(problem: str) -> None:
     """For a caller who has nobody to tell."""
 
 
-def newest(paths: Iterable[Path], read: Callable[[Path], Result], say: Callable[[str], None]) -> Result | None:
-    """The result that was made last, by what it says itself; those that cannot be read are said. None when none can be."""
-    found, problems = readable(sorted(paths), read)
+def read_all(paths: Iterable[Path], read: Callable[[Path], Result], say: Callable[[str], None]) -> list[Result]:
+    """What `read` makes of each file that it can read; the others are said."""
+    found, problems = readable(paths, read)
     for problem in problems:
         say(f"left out: {problem}")
+    return found
+
+
+def newest(paths: Iterable[Path], read: Callable[[Path], Result], say: Callable[[str], None]) -> Result | None:
+    """The result that was made last, by what it says itself; those that cannot be read are said. None when none can be."""
+    found = read_all(sorted(paths), read, say)
     return max(found, key=lambda result: str(result.fields["utc"]), default=None)
 
 
@@ -75,7 +81,12 @@ def count(value: Any) -> bool:
 
 def number(value: Any) -> bool:
     """Of seconds, instructions or bytes: finite, and not negative."""
-    return type(value) in (int, float) and 0 <= value < 1e300 and math.isfinite(value)
+    return finite(value) and value >= 0
+
+
+def finite(value: Any) -> bool:
+    """A number that may be negative, such as a difference."""
+    return type(value) in (int, float) and abs(value) < _MOST
 
 
 def some_fields(right: Mapping[str, Right]) -> Right:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.counts import CountResult, read_counts
+from benchmarks.peers import read_peers
 from benchmarks.predict import Prediction, digits
 from benchmarks.reading import DAMAGE
 from benchmarks.reports.peers import PEER_COLUMNS, peer_cells
@@ -52,8 +53,26 @@ def read_references(folder: Path = FOLDER) -> list[Reference]:
 def read_reference(recipe: str, folder: Path) -> Reference:
     """One recipe's part."""
     counts = {board: read_counts(folder / f"{board}.json") for board in BOARDS}
-    peers = _read_peers(folder / "peers.json") if (folder / "peers.json").exists() else ()
-    return Reference(recipe, _read(folder / "parity.json"), _read(folder / "manifest.json"), read_result(folder / "local.json"), counts, peers)
+    peers = read_peers(folder / "peers.json")["rows"] if (folder / "peers.json").exists() else ()
+    parity, manifest, latency = _read(folder / "parity.json"), _read(folder / "manifest.json"), read_result(folder / "local.json")
+    found = Reference(recipe, parity, manifest, latency, counts, peers)
+    try:
+        _check_files(found)
+    except DAMAGE as error:
+        raise InputError(f"The reference in {folder} does not hold together ({first_line(error)}): make reference.") from None
+    return found
+
+
+def _check_files(reference: Reference) -> None:
+    """ValueError where a part is of other files than those that the manifest lists: of another training."""
+    parts = {"parity.json": reference.parity["rows"], "local.json": reference.latency.fields["rows"]}
+    parts |= {f"{board}.json": counts.fields["rows"] for board, counts in reference.counts.items()}
+    parts["peers.json"] = [{"artifact": row["ours"], "sha256": row["ours_sha256"]} for row in reference.peers if row["ours"]]
+    for part, rows in parts.items():
+        for row in rows:
+            listed = reference.manifest["artifacts"].get(row["artifact"])
+            if listed and listed["sha256"] != row["sha256"]:
+                raise ValueError(f"{part} is of another {row['artifact']} than manifest.json")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -64,15 +83,6 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise InputError(f"Cannot read {path} (not a JSON object): make reference.")
     return fields
-
-
-def _read_peers(path: Path) -> list[dict[str, Any]]:
-    try:
-        rows = list(_read(path)["rows"])
-        list(map(peer_cells, rows))  # a reader must not find out in the middle of a table
-        return rows
-    except DAMAGE as error:
-        raise InputError(f"Cannot read {path} ({first_line(error)}): make reference.") from None
 
 
 def results_table(references: Sequence[Reference]) -> list[str]:
@@ -117,8 +127,15 @@ def _time(time: Prediction | None) -> str:
 
 def peers_table(references: Sequence[Reference]) -> list[str]:
     """What other tools make of each recipe's baseline, beside ours in the same session."""
-    rows = ((reference.recipe, *peer_cells(row)) for reference in references for row in reference.peers)
+    rows = ((reference.recipe, *_peer_cells(row)) for reference in references for row in reference.peers)
     return _table(("network", *PEER_COLUMNS), rows)
+
+
+def _peer_cells(row: Mapping[str, Any]) -> Sequence[str]:
+    """As everywhere, with the reason where there is no file: nothing below the table says it."""
+    *cells, said = peer_cells(row)
+    reason = row["reason"].partition(": pip install ")[0].rstrip(".")
+    return *cells, f"{said}: {reason}" if row["artifact"] is None and reason else said
 
 
 TABLES: dict[str, Callable[[Sequence[Reference]], list[str]]] = {

@@ -25,6 +25,16 @@ class Validity:
     reasons: tuple[str, ...]
 
 
+def verdict_on(reasons: Sequence[str]) -> dict[str, Any]:
+    """What a result's `validity` is: {verdict, reasons}."""
+    return {"verdict": INVALID if reasons else VALID, "reasons": list(reasons)}
+
+
+def in_words(validity: Mapping[str, Any] | None) -> str:
+    """ "VALID", "INVALID: the reasons", or "" where nobody judged."""
+    return ": ".join(filter(None, [validity["verdict"], "; ".join(validity["reasons"])])) if validity else ""
+
+
 def judge(facts: Mapping[str, Any], before: Reading, during: Sequence[Reading], after: Reading) -> Validity:
     """facts: of edge_runtime.board.board_facts. before, after: with throttle bits, of an idle board. during: while it was timed."""
     reasons = [f"a virtual machine, not a board ({facts['virtual']})"] if facts["virtual"] else []

@@ -9,13 +9,13 @@ Each counted window holds RUNS inferences between two marks. One that holds none
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 from collections.abc import Callable
 
 import numpy as np
 
 from edge_runtime.classifier import Classifier
+from edge_runtime.timing import no_collection
 
 MARK = 0x65646765000000  # as in blocks.c; the lowest three bytes are the window's number, 0 to begin one
 WARM_UP_RUNS = 20  # until the Python interpreter has specialized its bytecode, and an allocator its sizes
@@ -52,15 +52,10 @@ def count_windows(classifier: Classifier, images: np.ndarray, first: int, runs: 
         model.invoke()
 
     numbers = {scope: first + index for index, scope in enumerate(SCOPES)}
-    collecting = gc.isenabled()
-    gc.disable()  # a collection inside a window would be billed to the model
-    try:
+    with no_collection():
         for scope, step in zip(SCOPES, (nothing, predict, invoke), strict=True):
             _window(step, rotation[:1] * WARM_UP_RUNS, 0, mark)
             _window(step, rotation, numbers[scope], mark)
-    finally:
-        if collecting:
-            gc.enable()
     return numbers
 
 
@@ -71,14 +66,9 @@ def count_invokes(invoke: Callable[[], None], number: int, runs: int, warm_up: i
         invoke()
 
     nothing = [np.empty(0)]
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with no_collection():
         _window(step, nothing * warm_up, 0, mark)
         _window(step, nothing * runs, number, mark)
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _window(step: Step, images: list[np.ndarray], number: int, mark: Callable[[int], None]) -> None:

@@ -6,7 +6,6 @@ blocks, in a new order every round, so that whatever else the machine does meets
 
 from __future__ import annotations
 
-import gc
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ import numpy as np
 from edge_runtime.classifier import Classifier
 from edge_runtime.counting import SCOPES, WARM_UP_RUNS, count_invokes, count_windows
 from edge_runtime.opened import OpenModel
-from edge_runtime.timing import REFILL_RUNS, TimedModel
+from edge_runtime.timing import REFILL_RUNS, TimedModel, no_collection
 
 LEAST_ROUNDS = 20
 MOST_ROUNDS = 400
@@ -92,9 +91,7 @@ class _TimedPrefix:
     def block(self, runs: int) -> np.ndarray:
         """Nanoseconds of single runs, [runs], after a few unrecorded ones."""
         invoke, clock, took = self.model.invoke, time.perf_counter_ns, np.empty(runs, np.int64)
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
+        with no_collection():
             for run in range(-REFILL_RUNS, runs):
                 self.model.set_input(self.batches[self.position % len(self.batches)])
                 self.position += 1
@@ -103,9 +100,6 @@ class _TimedPrefix:
                 end = clock()
                 if run >= 0:
                     took[run] = end - begin
-        finally:
-            if collecting:
-                gc.enable()
         return took
 
     def runs_of_turn(self) -> int:

@@ -41,7 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     parts = [options.only] if options.only in PARTS else [] if options.only else PARTS
     places = Places(options.workspace, options.seed).workspaces
-    made = [_try(part, recipe, workspace, Workspace(options.folder / RECIPES[recipe])) for recipe, workspace in places.items() for part in parts]
+    kept = {recipe: Workspace(options.folder / RECIPES[recipe]) for recipe in places}
+    made = [_try(part, recipe, workspace, kept[recipe], alone=bool(options.only)) for recipe, workspace in places.items() for part in parts]
     try:
         write_tables(options.readme, options.folder)
     except EdgeproofError as error:
@@ -50,13 +51,15 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if all(made) else 1
 
 
-def _try(part: str, recipe: str, workspace: Workspace, kept: Workspace) -> bool:
-    """Whether a part of a recipe's reference was made, or is nobody's wish."""
+def _try(part: str, recipe: str, workspace: Workspace, kept: Workspace, *, alone: bool) -> bool:
+    """Whether a part of a recipe's reference was made, or is nobody's wish. alone: the other one stays as it is."""
     if recipe != DEFAULT and not workspace.has("parity.json"):
         print(f"{recipe}, {part}: left as it is, {workspace.path} holds no finished run", flush=True)
         return True
     begin = time.perf_counter()
     try:
+        if alone:
+            _check_same_training(workspace, kept)
         _make(part, workspace, kept)
     except EdgeproofError as error:
         print(f"{recipe}, {part}: left as it is: {error}", file=sys.stderr, flush=True)
@@ -80,6 +83,21 @@ def write_tables(readme: Path = README, folder: Path = FOLDER) -> None:
     """Write the tables of a Markdown file anew."""
     Workspace(readme.parent).write_text(readme.name, fill(readme.read_text(), read_references(folder)))
     print(f"Written: the tables of {readme}", flush=True)
+
+
+def _check_same_training(workspace: Workspace, kept: Workspace) -> None:
+    """InputError where the part that stays is of other files than those of the workspace: tables would mix two trainings."""
+    if not kept.has("manifest.json"):
+        return
+    workspace.require("parity.json")
+    now, former = (_digests(place.read_json(name)) for place, name in ((workspace, "artifacts/manifest.json"), (kept, "manifest.json")))
+    if now != former:
+        unlike = ", ".join(sorted(name for name in {**now, **former} if now.get(name) != former.get(name)))
+        raise InputError(f"{kept.path} is of another training ({unlike} differ): make both parts, leave --only (ONLY) out.")
+
+
+def _digests(manifest: Mapping[str, Any]) -> dict[str, str]:
+    return {name: of["sha256"] for name, of in manifest["artifacts"].items() if of["format"] in _USUAL}
 
 
 def _make(part: str, workspace: Workspace, kept: Workspace) -> None:
@@ -121,7 +139,11 @@ def _bench(workspace: Workspace, *options: str) -> list[Path]:
 
 
 def _local(workspace: Workspace) -> dict[str, dict[str, Any]]:
-    """local.json, with fewer samples, and peers.json. InputError where times are INVALID however often: a reference must not be."""
+    """local.json, with fewer samples, and peers.json. InputError where times are INVALID however often: a reference must not be.
+
+    RuntimeMissingError where a peer's tool is not installed."""
+    for peer in PEERS.values():
+        peer.require_packages()  # a row "not made" would be of this machine, and not of the tool
     _keep_formats(workspace, _USUAL | {peer.ours for peer in PEERS.values()})  # each peer beside ours of its kind
     for _ in range(ATTEMPTS):
         result = read_result(_bench(workspace, "--peers")[-1])

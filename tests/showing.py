@@ -22,8 +22,9 @@ THROTTLED = "throttled while it was timed"
 _PEER: dict[str, Any] = {
     "peer": "tflite-ptq", "title": "TFLiteConverter, int8", "how": "from_keras_model, DEFAULT.", "artifact": "tiny-ptq.tflite", "bytes": 3000,
     "sha256": "ef" * 32, "runtime": "ai-edge-litert", "accuracy": 0.75, "drop_pp": 25.0, "drop_lower_pp": 18.0, "drop_upper_pp": 33.0, "broken": 24,
-    "fixed": 0, "verdict": "FAIL", "int8_macs_percent": 100.0, "p50_us": 2.5, "ours": "tiny-tflite-int8.tflite", "ratio": 0.97, "ratio_low": 0.95,
-    "ratio_high": 0.99, "reason": "drop at least 18 pp",
+    "fixed": 0, "verdict": "FAIL", "int8_macs_percent": 100.0, "p50_us": 2.5, "ours": "tiny-tflite-int8.tflite", "ours_sha256": "cd" * 32,
+    "ours_runtime": "ai-edge-litert", "runtime_version": "2.3.0", "ratio": 0.97, "ratio_low": 0.95, "ratio_high": 0.99,
+    "reason": "drop at least 18 pp",
 }  # fmt: skip
 _NEVER_MADE = {
     **dict.fromkeys(_PEER),
@@ -60,7 +61,8 @@ def shown(tiny_artifacts: dict[str, Path], tiny_images: np.ndarray, tmp_path_fac
     workspace.write_json(f"latency/sim-pi4-layers-{fields['utc']}.json", layers(fields))
     append_history(workspace / FILE, history_lines(LatencyResult(fields), "ab" * 20, False))
     peers = {"schema": 1, "baseline_sha256": workspace.read_json("training.json").get("baseline_sha256"), "images": len(tiny_images)}
-    workspace.write_json("peers/peers.json", {**peers, "rows": [_PEER, _NEVER_MADE]})
+    session = {"target": "local", "utc": fields["utc"], "made": {}}
+    workspace.write_json("peers/peers.json", {**peers, **session, "rows": [_PEER, _NEVER_MADE]})
     return workspace.path
 
 

@@ -111,6 +111,16 @@ def test_here_the_parts_add_up_to_the_whole(shown: Run) -> None:
         assert parts[0] > parts[-1], "the convolution has a hundred times the dense layer's multiply-accumulates"
 
 
+def test_costs_that_were_measured_are_judged(shown: Run) -> None:
+    result = results(shown, "local")
+    assert result.fields["validity"]["verdict"] in ("VALID", "INVALID")
+    assert result.validity.startswith(result.fields["validity"]["verdict"])
+    assert f"Times of local are {result.fields['validity']['verdict']}" in shown.stdout
+    assert "validity" not in results(shown, "sim-pi4").fields, "counts do not depend on the machine"
+    hot = PartResult(to_measured([], "local", 1, reasons=["hot", "slow"]))
+    assert hot.validity == "INVALID: hot; slow"
+
+
 def test_a_layer_costs_what_the_network_costs_less_without_it(pi4: SimulatedTarget, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", ONE_MORE, tmp_path], capture_output=True, text=True, env={"TF_USE_LEGACY_KERAS": "1"})
     assert done.returncode == 0, done.stderr
@@ -183,6 +193,18 @@ def test_a_difference_is_taken_within_each_round() -> None:
     (row,) = to_measured([split], "local", 1)["rows"]
     assert row["parts"][0]["cost"] == {"microseconds": 5.0, "low": 5.0, "high": 5.0}
     assert row["python"]["microseconds"] == 2.0
+
+
+def test_a_rest_lies_in_its_interval_and_makes_the_sum_whole() -> None:
+    artifact, rng = Artifact(Path("a.tflite"), "tflite-int8", "qat", "", (), 1), np.random.default_rng(0)
+    split = Split(Network(artifact, (Step("CONV_2D", ("conv",), "int8", 10), Step("RELU", ("relu",), "int8", 0))), RUNTIME)
+    prefixes = np.cumsum(1000 * rng.lognormal(0, 1, (3, 41)), axis=0)  # skewed: sums of medians are far from medians of sums
+    split.times = {"prefixes": prefixes, "invoke": prefixes[-1] + 10, "predict": prefixes[-1] + 2000}
+    (row,) = to_measured([split], "local", 1)["rows"]
+    rest, parts = row["rest"], sum(part["cost"]["microseconds"] for part in row["parts"])
+    assert abs(rest["microseconds"] - 0.01) > 0.1
+    assert rest["low"] <= rest["microseconds"] <= rest["high"]
+    assert parts + row["call"]["microseconds"] + rest["microseconds"] == pytest.approx(row["invoke"]["microseconds"])
 
 
 def test_names_of_tensors_lead_to_keras_layers() -> None:

@@ -18,12 +18,18 @@ from benchmarks.compare import compare, find_reference, sentences
 from benchmarks.compare_times import compare_normalised, compare_side_by_side
 from benchmarks.counts import CountResult, read_counts
 from benchmarks.history import append_history, history_lines, read_history
+from benchmarks.page.peers import peers_table
+from benchmarks.peers import read_peers
 from benchmarks.reading import readable
 from benchmarks.reports.instructions import counts_table
+from benchmarks.reports.peers import peer_cells
 from benchmarks.reports.predicted import predicted_table
 from benchmarks.reports.terminal import latency_table
 from benchmarks.results import LatencyResult, read_result
+from benchmarks.tables import FOLDER
 from edge_runtime.errors import InputError
+from edgeproof.stages.peering import _former
+from edgeproof.stages.recorded import recorded_peers
 from edgeproof.stages.showing import results_of
 from edgeproof.workspace import Workspace
 from evidence import foreign
@@ -35,6 +41,14 @@ LATENCY["reference_rows"] = copy.deepcopy(LATENCY["rows"])
 LATENCY["aa"] = {"artifact": "a", "runtime": "b", "threads": 1, "rounds": 40, "ratio": 1.0, "low": 1.0, "high": 1.0}
 LATENCY["board"] = {"model": "", "governor": ""}
 COUNTS = {**foreign.COUNTS, "rows": foreign.COUNTS["rows"][:2]}
+PEERS = json.loads((FOLDER / "peers.json").read_text())
+PEERS["rows"] = [PEERS["rows"][0], next(row for row in PEERS["rows"] if row["accuracy"] is None)]
+PEERS["made"] = {
+    "tflite-ptq": {
+        **{name: PEERS["rows"][0][name] for name in ("artifact", "sha256", "bytes", "int8_macs_percent")},
+        **{"answers": "probabilities", "refused": {"tflite-runtime": "too new"}, "made_from": {"how": "by hand"}},
+    }
+}
 REFERENCE = CountResult(COUNTS)
 WHOLE = LatencyResult(copy.deepcopy(LATENCY))
 
@@ -57,6 +71,13 @@ def use_counts(path: Path) -> None:
     record(result, path.parent)
 
 
+def use_peers(path: Path) -> None:
+    """What README, the dashboard and the next `bench --peers` do with them."""
+    fields = read_peers(path)
+    _ = [peer_cells(row) for row in fields["rows"]], peers_table(fields, None)
+    _ = [(made["sha256"], made["bytes"], made["answers"], list(made["refused"]), made["made_from"]) for made in fields["made"].values()]
+
+
 def record(result: LatencyResult | CountResult, folder: Path) -> None:
     history = folder / "history.jsonl"
     history.unlink(missing_ok=True)
@@ -69,7 +90,11 @@ def show(table: Any) -> None:
         Console(file=nowhere, width=200).print(table)
 
 
-USES: dict[str, tuple[dict[str, Any], Callable[[Path], None]]] = {"latency": (LATENCY, use_latency), "counts": (COUNTS, use_counts)}
+USES: dict[str, tuple[dict[str, Any], Callable[[Path], None]]] = {
+    "latency": (LATENCY, use_latency),
+    "counts": (COUNTS, use_counts),
+    "peers": (PEERS, use_peers),
+}
 
 
 def used_or_refused(content: bytes, use: Callable[[Path], None], folder: Path) -> bool:
@@ -147,6 +172,26 @@ def test_what_a_workspace_shows_leaves_each_out_by_name(tmp_path: Path, new_cons
     said = capfd.readouterr().err.splitlines()
     assert [sum(path.name in line for line in said) for path in names] == [1] * len(names)
     assert len(said) == len(names)
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"[", b"{}", json.dumps(dict.fromkeys(PEERS, "abc")).encode()])
+def test_damaged_peers_are_named_and_left_out(
+    content: bytes, tmp_path: Path, new_console: Callable[..., Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "peers").mkdir()
+    (tmp_path / "peers/peers.json").write_bytes(content)
+    assert recorded_peers(Workspace(tmp_path), new_console()) is None
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "left out: " in line
+    assert "peers/peers.json" in line
+    assert _former(Workspace(tmp_path)) == {}
+
+
+@pytest.mark.parametrize("made", [{"tflite-ptq": "x"}, {"tflite-ptq": {}}, "x", None])
+def test_records_of_peers_that_are_damaged_are_made_anew(made: Any, tmp_path: Path) -> None:
+    (tmp_path / "peers").mkdir()
+    (tmp_path / "peers/peers.json").write_text(json.dumps({**PEERS, "made": made}))
+    assert _former(Workspace(tmp_path)) == {}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")

@@ -14,7 +14,19 @@ import pytest
 from benchmarks.compare import compare, find_reference
 from benchmarks.reports.wording import points
 from benchmarks.results import BLOCKS, LatencyResult, read_result
-from benchmarks.tables import BOARDS, FOLDER, RECIPES, TABLES, Reference, fill, predicted_table, read_reference, read_references, results_table
+from benchmarks.tables import (
+    BOARDS,
+    FOLDER,
+    RECIPES,
+    TABLES,
+    Reference,
+    fill,
+    peers_table,
+    predicted_table,
+    read_reference,
+    read_references,
+    results_table,
+)
 from benchmarks.thinning import thin
 from edge_runtime.errors import InputError
 from evidence.reference import KEPT_SAMPLES, main
@@ -115,6 +127,36 @@ def test_a_damaged_part_is_one_line(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match=re.escape(name)) as caught:
         read_reference("compact", tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["parity.json", "local.json", "sim-pi5.json"])
+def test_parts_of_two_trainings_are_refused(tmp_path: Path, name: str) -> None:
+    shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
+    fields = json.loads((tmp_path / name).read_text())
+    fields["rows"][0]["sha256"] = "0" * 64
+    (tmp_path / name).write_text(json.dumps(fields))
+    with pytest.raises(InputError, match=f"{name} is of another {fields['rows'][0]['artifact']} than manifest.json"):
+        read_reference("compact", tmp_path)
+
+
+def test_one_part_alone_is_not_made_of_another_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(FOLDER, tmp_path / "reference")
+    manifest = json.loads((FOLDER / "manifest.json").read_text())
+    name = next(iter(manifest["artifacts"]))
+    manifest["artifacts"][name]["sha256"] = "0" * 64
+    (tmp_path / "w/artifacts").mkdir(parents=True)
+    (tmp_path / "w/artifacts/manifest.json").write_text(json.dumps(manifest))
+    shutil.copy(FOLDER / "parity.json", tmp_path / "w")
+    shutil.copy(README, tmp_path)
+    places = ("--workspace", str(tmp_path / "w"), "--seed", str(tmp_path / "none"), "--readme", str(tmp_path / "README.md"))
+    assert main(["--only", "local", "--folder", str(tmp_path / "reference"), *places]) == 1
+    assert f"is of another training ({name} differ)" in capsys.readouterr().err
+    assert all(path.read_bytes() == (FOLDER / path.name).read_bytes() for path in (tmp_path / "reference").glob("*.json"))
+
+
+def test_a_peer_that_was_not_made_says_why(references: list[Reference]) -> None:
+    row = {**references[0].peers[0], "artifact": None, "accuracy": None, "reason": "openvino not installed: pip install 'edgeproof[peers]'."}
+    assert peers_table([replace(references[0], peers=[row])])[-1].endswith("| not made: openvino not installed |")
 
 
 def test_the_command_writes_tables_and_says_what_is_missing(references: list[Reference], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,6 +101,7 @@ def test_the_scale_of_a_board_is_found_kept_used_and_forgotten(owned: Owned, pre
     assert {one["sha256"] for one in found["timings"]} == {row["sha256"] for row in predicted["rows"]}
     assert (found["low"], found["high"]) == pytest.approx((1 / board_times("pi4").high, board_times("pi4").high), rel=1e-3), "of two artifacts"
     assert owned.board.left == []
+    assert not list((owned.place / "w/latency").glob("sim-*")), "predictions by the published scale are not what the dashboard should find"
 
     shown = " ".join(owned.run(*BENCH).stdout.split())
     assert f"not measured; scale measured on {owned.board.name}, " in shown

@@ -20,20 +20,25 @@ from edgeproof.stages.places import prepare_simulated
 from edgeproof.workspace import Workspace
 
 
-def count(workspace: Workspace, console: Console, target: SimulatedTarget, runtimes: Sequence[str], times: BoardTimes | None = None) -> CountResult:
+def count(workspace: Workspace, console: Console, target: SimulatedTarget, runtimes: Sequence[str]) -> CountResult:
     """Count every artifact on every runtime of one board and write `latency/<target>-<utc>.json`.
 
-    times: what to predict with; else the board's own scale, if its owner measured one, or the published one.
+    Predicted with the board's own scale, if its owner measured one, else with the published one.
     """
+    result = counts_with(times_of(target.board.name), workspace, console, target, runtimes)
+    workspace.write_json(f"latency/{target.name}-{result.fields['utc']}.json", dict(result.fields))
+    return result
+
+
+def counts_with(times: BoardTimes, workspace: Workspace, console: Console, target: SimulatedTarget, runtimes: Sequence[str]) -> CountResult:
+    """The same, predicted with these times, and kept nowhere."""
     target.require(counting=True)
-    times = times or times_of(target.board.name)
     artifacts = runnable_artifacts(workspace, runtimes)
     images = workspace.read_arrays("validation.npz")["images"]
     prepare_simulated(target, [runtime for artifact in artifacts for runtime in able_runtimes(artifact, runtimes)], console)
     with console.progress(f"Instructions on {target.name}") as progress:
         counted = count_instructions(artifacts, images, target, runtimes=runtimes, progress=progress)
     result = CountResult(to_result(counted, target, *_predicted(counted, target, times, console), times))
-    workspace.write_json(f"latency/{target.name}-{result.fields['utc']}.json", dict(result.fields))
     for (artifact, runtime), reason in result.failed.items():
         console.say(f"{artifact} on {runtime} was not counted: {reason}")
     return result

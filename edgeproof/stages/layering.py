@@ -18,7 +18,7 @@ from benchmarks.reports.operators import parts_sentences, parts_tables
 from benchmarks.targets.base import Target
 from benchmarks.targets.simulated import SimulatedTarget
 from benchmarks.targets.ssh import SshTarget
-from benchmarks.validity import Watch
+from benchmarks.validity import LocalWatch, Watch
 from edge_runtime.errors import InputError, RuntimeMissingError, RuntimeProblem
 from edgeproof.cache import cache_folder
 from edgeproof.console import Console
@@ -69,7 +69,9 @@ def _split_on(
                 splits = timed(between=watch.read)
             fields = to_measured(splits, target.name, threads, watch.fields)
         else:
-            fields = to_measured(timed(), target.name, threads)
+            here = LocalWatch()
+            splits = timed(between=here.read)
+            fields = to_measured(splits, target.name, threads, reasons=here.faults())
     workspace.write_json(f"latency/{file_part(target.name)}-layers-{fields['utc']}.json", fields)
     result = PartResult(fields)
     for (artifact, runtime), reason in result.failed.items():

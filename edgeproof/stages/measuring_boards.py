@@ -25,7 +25,7 @@ from edgeproof.console import Console
 from edgeproof.stages.benching import bench, check_measuring
 from edgeproof.stages.board_scales import scales_of_all
 from edgeproof.stages.bundling import supply
-from edgeproof.stages.counting import count
+from edgeproof.stages.counting import counts_with
 from edgeproof.stages.judging import runnable_artifacts
 from edgeproof.workspace import Workspace
 
@@ -34,7 +34,8 @@ _TIMED_PERCENTILE = 50
 
 
 def calibrate(workspace: Workspace, console: Console, *, address: str, board: str | None, runtimes: Sequence[str], seconds: float) -> Calibration:
-    """Time on the real board, predict on the simulated one, compare. Nothing is kept but both results, in `latency/`.
+    """Time on the real board, predict on the simulated one, compare. Nothing is kept but the measured result, in `latency/`:
+    the predictions are by the published scale, which nobody should find there as the newest ones.
 
     board: which one it is, where it does not say so itself. InputError for a machine that is none of the boards, for times that are INVALID,
     and for too few artifacts; RuntimeMissingError without LLVM.
@@ -49,7 +50,7 @@ def calibrate(workspace: Workspace, console: Console, *, address: str, board: st
     measured = next(result for result in results if isinstance(result, LatencyResult))
     if measured.validity.startswith(INVALID):
         raise InputError(f"Times of {measured.target} are {measured.validity}. They calibrate nothing: mend that, and try again.")
-    predicted = count(workspace, console, simulated, runtimes, published)
+    predicted = counts_with(published, workspace, console, simulated, runtimes)
     timings = pair(measured, predicted)
     facts = {**_facts(measured), "simulated_with": {name: predicted.fields[name] for name in ("emulator", "llvm", "python")}}
     return Calibration(name, to_fields(find_scale(timings, published), timings, published, facts))

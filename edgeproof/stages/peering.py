@@ -16,7 +16,7 @@ from benchmarks import parity
 from benchmarks.counts import CountResult
 from benchmarks.matrix import Artifact, cells, collect, readers
 from benchmarks.outputs import Outputs
-from benchmarks.peers import OURS, SCHEMA, PeerRow, judged, timed
+from benchmarks.peers import OURS, SCHEMA, PeerRow, judged, read_peers, timed
 from benchmarks.results import LatencyResult
 from benchmarks.targets import find_target
 from edge_runtime.errors import EdgeproofError, InputError
@@ -135,7 +135,7 @@ def _make_all(workspace: Workspace, console: Console, files: Workspace, project:
             path = files / f"peers/{project.name}-{peer.name}{peer.suffix}"
             try:
                 peer.require_packages()
-                record = _kept(workspace, files, former.get(peer.name, {}), models.origin(peer)) or _new(files, path.name, peer, models)
+                record = _kept(workspace, files, former.get(peer.name), models.origin(peer)) or _new(files, path.name, peer, models)
                 made.append(Made(peer, path, record))
             except EdgeproofError as error:
                 made.append(Made(peer, path, {}, str(error)))
@@ -145,15 +145,17 @@ def _make_all(workspace: Workspace, console: Console, files: Workspace, project:
 def _former(workspace: Workspace) -> dict[str, Any]:
     """The records of peers that were made before; empty where none were, or where nobody can read them."""
     try:
-        return dict(workspace.read_json(RECORD)["made"])
-    except (EdgeproofError, KeyError, TypeError, ValueError):
+        return dict(read_peers(workspace / RECORD)["made"])
+    except InputError:
         return {}
 
 
-def _kept(workspace: Workspace, files: Workspace, record: Mapping[str, Any], origin: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _kept(workspace: Workspace, files: Workspace, record: Mapping[str, Any] | None, origin: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The former record, its file carried over; None when it was made from something else, or is gone."""
-    path = workspace / f"peers/{record.get('artifact', '')}"
-    if record.get("made_from") != origin or not path.is_file():
+    if record is None or record["made_from"] != origin:
+        return None
+    path = workspace / f"peers/{record['artifact']}"
+    if not path.is_file():
         return None
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != record["sha256"]:

@@ -13,8 +13,8 @@ from benchmarks.counts import KIND, CountResult, read_counts
 from benchmarks.history import FILE, HistoryLine, read_history
 from benchmarks.operator_results import PartResult, read_parts
 from benchmarks.outputs import file_part
-from benchmarks.peers import SCHEMA
-from benchmarks.reading import DAMAGE
+from benchmarks.peers import read_peers
+from benchmarks.reading import DAMAGE, newest, read_all
 from benchmarks.results import LatencyResult, read_result
 from benchmarks.validity import INVALID
 from edge_runtime.errors import InputError
@@ -22,11 +22,7 @@ from edgeproof.console import Console
 from edgeproof.stages.peering import RECORD
 from edgeproof.workspace import Workspace
 
-_SESSION = re.compile(r".+(?<!-layers)-\d{8}T\d{6}Z\.json")
-_PEER = (
-    "title", "how", "artifact", "bytes", "runtime", "accuracy", "drop_pp", "drop_lower_pp", "drop_upper_pp", "broken", "fixed", "verdict",
-    "int8_macs_percent", "p50_us", "ours", "ratio", "ratio_low", "ratio_high", "reason",
-)  # fmt: skip
+_SESSION = re.compile(r"(?P<place>.+?)(?P<layers>-layers)?-(?P<utc>\d{8}T\d{6}Z)\.json")
 
 
 @dataclass
@@ -38,20 +34,30 @@ class Recorded:
     counted: list[CountResult] = field(default_factory=list)
 
 
+def _sessions(workspace: Workspace, *, layers: bool = False) -> dict[str, list[Path]]:
+    """The files of results by the part of their names that tells the target, each target's newest first."""
+    found: dict[str, list[Path]] = {}
+    names = {path: name for path in (workspace / "latency").glob("*.json") if (name := _SESSION.fullmatch(path.name))}
+    for path in sorted(names, key=lambda path: names[path]["utc"], reverse=True):
+        if bool(names[path]["layers"]) == layers:
+            found.setdefault(names[path]["place"], []).append(path)
+    return found
+
+
 def recorded(workspace: Workspace, console: Console) -> Recorded:
     """Every readable session of every target."""
     found = Recorded()
-    paths = [path for path in (workspace / "latency").glob("*.json") if _SESSION.fullmatch(path.name)]
-    for path in sorted(paths, key=lambda path: path.stem.rsplit("-", 1)[1], reverse=True):
-        try:
-            if _kind(path) == KIND:
-                found.counted.append(read_counts(path))
-                continue
-            result = read_result(path)
+    paths = [path for of_target in _sessions(workspace).values() for path in of_target]
+    for result in sorted(read_all(paths, _read, console.say), key=lambda result: str(result.fields["utc"]), reverse=True):
+        if isinstance(result, CountResult):
+            found.counted.append(result)
+        else:
             (found.invalid if result.validity.startswith(INVALID) else found.latency).append(result)
-        except InputError as error:
-            console.say(f"left out: {error}")
     return found
+
+
+def _read(path: Path) -> LatencyResult | CountResult:
+    return read_counts(path) if _kind(path) == KIND else read_result(path)
 
 
 def _kind(path: Path) -> str | None:
@@ -64,30 +70,20 @@ def _kind(path: Path) -> str | None:
 
 def results_of(workspace: Workspace, console: Console, target: str = "local") -> list[LatencyResult]:
     """The readable latency results of a target, newest first; the others, and those that are INVALID, are named and left out."""
-    results = []
-    for path in sorted((workspace / "latency").glob(f"{file_part(target)}-????????T??????Z.json"), reverse=True):
-        try:
-            result = read_result(path)
-        except InputError as error:
-            console.say(f"left out: {error}")
-            continue
-        if result.validity.startswith(INVALID):
-            console.say(f"left out: {path} is {result.validity}")
-        else:
-            results.append(result)
-    return results
+    return read_all(_sessions(workspace).get(file_part(target), []), _read_valid, console.say)
+
+
+def _read_valid(path: Path) -> LatencyResult:
+    result = read_result(path)
+    if result.validity.startswith(INVALID):
+        raise InputError(f"{path} is {result.validity}")
+    return result
 
 
 def recorded_layers(workspace: Workspace, console: Console) -> list[PartResult]:
     """The newest readable costs of layers of each target."""
-    found: dict[str, PartResult] = {}
-    for path in sorted((workspace / "latency").glob("*-layers-????????T??????Z.json"), reverse=True):
-        place = path.name.rsplit("-layers-", 1)[0]
-        try:
-            found[place] = found.get(place) or read_parts(path)
-        except InputError as error:
-            console.say(f"left out: {error}")
-    return list(found.values())
+    found = [newest(paths, read_parts, console.say) for paths in _sessions(workspace, layers=True).values()]
+    return [result for result in found if result]
 
 
 def recorded_history(workspace: Workspace, console: Console) -> list[HistoryLine]:
@@ -100,17 +96,10 @@ def recorded_history(workspace: Workspace, console: Console) -> list[HistoryLine
 
 def recorded_peers(workspace: Workspace, console: Console) -> Mapping[str, Any] | None:
     """The fields of `peers/peers.json`; None where nothing was compared, or the file cannot be read."""
-    path = workspace / RECORD
-    try:
-        fields = json.loads(path.read_text())
-        if fields["schema"] != SCHEMA:
-            raise ValueError(f"it has schema {fields['schema']}, this edgeproof reads {SCHEMA}: upgrade it")
-        lacking = [name for row in fields["rows"] for name in _PEER if name not in row] + [name for name in ("images",) if name not in fields]
-        if lacking:
-            raise ValueError(f"it lacks {lacking[0]}")
-        return dict(fields)
-    except FileNotFoundError:
+    if not workspace.has(RECORD):
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        console.say(f"left out: {path} ({error})")
+    try:
+        return read_peers(workspace / RECORD)
+    except InputError as error:
+        console.say(f"left out: {error}")
         return None
