@@ -37,7 +37,7 @@ def reason_for(contestants: Sequence[Contestant]) -> Iterator[None]:
 
 
 @dataclass
-class Turns:
+class Rounds:
     """The workers that wait for their turn, and for how long each contestant is timed."""
 
     workers: Mapping[tuple[str, int], Worker]  # by Contestant.place

@@ -155,17 +155,18 @@ def bench(
     counts = read_threads(threads)
     check_measuring(seconds, counts, rate)
     place, console = open_workspace(workspace, as_json, verbose)
-    references = references_of(compare, on, max_slowdown, threads=counts, rate_hz=rate, say=console.say)
+    conditions: dict[str, Any] = {"runtimes": runtime or (), "threads": counts, "rate_hz": rate}
+    references = references_of(compare, on, max_slowdown, workspace=place, **conditions, say=console.say)
     if max_ms is not None:
         check_predictable(max_ms, on)
     if record:
         recording.check_recordable(place)
-    settings: dict[str, Any] = {"targets": on, "runtimes": runtime or (), "threads": counts, "seconds": seconds, "rate_hz": rate}
-    settings["earlier"] = references.files
+    settings = {"targets": on, "seconds": seconds, "earlier": references.files, **conditions}
     results, rows = bench_with_peers(place, console, **settings) if peers else (measure(place, console, **settings), [])
     code = show_measured(results, references, console, max_ms, runtimes=runtime or (), peers=rows)
     if record:
-        code = recording.record(place, console, results) or code
+        refused = recording.record(place, console, results)
+        code = code if code == 2 else refused or code
     if any(result.rows for result in results):
         console.show(f"Next: edgeproof dashboard{place.option}")
     return code
