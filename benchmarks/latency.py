@@ -61,6 +61,11 @@ class Contestant:
         return sum(sum(block) for block in self.predict_ns) / 1e9
 
     @property
+    def interrupted_share(self) -> float:
+        """Of its runs, those in which others took the processor: at most all, though one run can be interrupted more than once."""
+        return min(self.interrupted / self.samples, 1.0) if self.samples else 0.0
+
+    @property
     def place(self) -> tuple[str, int]:
         """Which worker it lives in."""
         return self.runtime, self.threads

@@ -69,7 +69,8 @@ def time_cells(result: LatencyResult | None, row: LatencyRow | None) -> tuple[Ce
     quarter, most = np.percentile(samples, (25, 75)) / 1000
     place = f"{len(samples):,} runs in {len(row.fields['blocks'])} interleaved rounds, {in_threads(row.threads)}, {day(result.fields['utc'])}"
     middle = Cell(microseconds(median), f"{place}; the middle half between {quarter:.1f} and {most:.1f} µs.", median)
-    return middle, (missing("too few runs to say") if p99 is None else Cell(microseconds(p99), f"{place}.", p99))
+    why = "others took the processor too often to say" if row.crowded else "too few runs to say"
+    return middle, (missing(why) if p99 is None else Cell(microseconds(p99), f"{place}.", p99))
 
 
 def _line(subject: Subject, row: SummaryRow, ship: bool) -> Line:

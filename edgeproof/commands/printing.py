@@ -119,6 +119,7 @@ def show_measured(
 
 def _worth(result: LatencyResult) -> str:
     """What the times of a session are worth, in a sentence or more."""
+    from benchmarks.results import MOST_INTERRUPTED_P99
     from benchmarks.steadiness import contradicts_itself
     from benchmarks.validity import INVALID
     from edge_runtime.bench import FLOORS
@@ -129,6 +130,8 @@ def _worth(result: LatencyResult) -> str:
     paced = [len(row.samples["predict"]) for row in result.rows if row.rate_hz]
     if paced and min(paced) < FLOORS["p99"]:
         told.append(f"A pace gives few samples ({min(paced)}): p90 takes {FLOORS['p90']}, p99 {FLOORS['p99']}, by --seconds.")
+    if any(row.crowded for row in result.rows):
+        told.append(f"No p99 where others took the processor in more than {MOST_INTERRUPTED_P99:.0%} of the runs: it would be theirs.")
     return " ".join(told)
 
 

@@ -152,7 +152,10 @@ def bench(
         refuse_with("--layers", True, compare=compare, rate=rate is not None, peers=peers, record=record, **sums)
         return _bench_layers(workspace, on, runtime or (), threads, seconds, as_json, verbose)
     refuse_without("--compare", compare is not None, **{"max-slowdown": max_slowdown is not None})
+    refuse_with("--record", record, rate=rate is not None)  # a history is of one run after the other
     counts = read_threads(threads)
+    if peers and (rate is not None or counts != (1,)):
+        raise typer.BadParameter("--peers measures one run after the other with one thread: leave --threads and --rate out")
     check_measuring(seconds, counts, rate)
     place, console = open_workspace(workspace, as_json, verbose)
     conditions: dict[str, Any] = {"runtimes": runtime or (), "threads": counts, "rate_hz": rate}
