@@ -19,7 +19,8 @@ import numpy as np
 
 from benchmarks.matrix import Artifact, able_runtimes
 from benchmarks.targets.base import Target
-from benchmarks.turns import Turns, reason_for
+from benchmarks.turns import Rounds, reason_for
+from edge_runtime.bench import in_threads
 from edge_runtime.golden import GoldenVectors
 from edge_runtime.jobs import Message
 from edge_runtime.progress import Progress, silent
@@ -58,6 +59,11 @@ class Contestant:
     @property
     def seconds(self) -> float:
         return sum(sum(block) for block in self.predict_ns) / 1e9
+
+    @property
+    def interrupted_share(self) -> float:
+        """Of its runs, those in which others took the processor: at most all, though one run can be interrupted more than once."""
+        return min(self.interrupted / self.samples, 1.0) if self.samples else 0.0
 
     @property
     def place(self) -> tuple[str, int]:
@@ -110,13 +116,13 @@ def measure(
         entered = [*able, *(_twin_of_one(able) if full else ())]
         workers = {}
         for place in dict.fromkeys(contestant.place for contestant in able):
-            progress(len(contestants), 2 * len(contestants), f"warming up {place[0]}, {place[1]} thread(s)")
+            progress(len(contestants), 2 * len(contestants), f"warming up {place[0]}, {in_threads(place[1])}")
             with reason_for(group := [contestant for contestant in entered if contestant.place == place]):
                 workers[place] = _start(stack, group, images_file, target)
-        turns = Turns(workers, seconds, between_rounds, progress)
-        turns.take([contestant for contestant in entered if not contestant.reason])
+        rounds = Rounds(workers, seconds, between_rounds, progress)
+        rounds.take([contestant for contestant in entered if not contestant.reason])
         if full and rate_hz is None:
-            turns.take_pipeline([contestant for contestant in able if not contestant.reason])
+            rounds.take_pipeline([contestant for contestant in able if not contestant.reason])
     return contestants
 
 

@@ -1,19 +1,20 @@
 """Latency results on disk: versioned JSON with every raw sample; statistics are computed when it is read.
 
 schema 2   {schema, target, utc, host, threads, validity, aa, reference_rows, rows: [{artifact, format, sha256, bytes, peer, runtime,
-           runtime_version, kernels, threads, delegate, rate_hz, achieved_hz, missed, import_ms, load_ms, first_ms, peak_memory_bytes, cold_runs,
-           reason, blocks, invoke_ns, predict_ns, pipeline_blocks, pipeline_ns}]}
+           runtime_version, kernels, threads, delegate, rate_hz, achieved_hz, missed, interrupted, tick_ns, import_ms, load_ms, first_ms,
+           peak_memory_bytes, cold_runs, reason, blocks, invoke_ns, predict_ns, pipeline_blocks, pipeline_ns}]}
            `validity` is {verdict: "VALID" | "INVALID", reasons: [text]}, always there; of a board also `board` (its facts, and readings before,
            during and after). `aa` is what one artifact told against itself, {artifact, runtime, threads, rounds, ratio, low, high}, or null.
            `threads` at the top is the least of the rows' numbers. `peer`: null, or the name of another tool that made the file. `rate_hz`: null,
            or the rate of a paced session; then `achieved_hz` and `missed` (runs not done when the next was due) say how it was kept.
+           `interrupted` is the share of the runs in which others took the processor, `tick_ns` the step of the clock; null in older results.
            `import_ms`, `load_ms`, `first_ms` and `peak_memory_bytes` are medians of `cold_runs` fresh processes.
            `blocks` is the number of runs in each round; `invoke_ns` and `predict_ns` are all samples in order, as base64 of zlib-compressed
            little-endian int64 nanoseconds. `pipeline_ns` likewise, by `pipeline_blocks`; null where nothing decodes pictures.
            `reference_rows`: as `rows`, of the files that were measured in the same session to be compared with; none without --compare.
            A row that could not run has `reason`, no samples, and lacks what only running tells.
-schema 1   the same without validity (but of a board), aa, reference_rows, peer, rate_hz, achieved_hz, missed, cold_runs, pipeline_blocks and
-           pipeline_ns. Read as schema 2 with nulls.
+schema 1   the same without validity (but of a board), aa, reference_rows, peer, rate_hz, achieved_hz, missed, interrupted, tick_ns,
+           cold_runs, pipeline_blocks and pipeline_ns. Read as schema 2 with nulls.
 """
 
 from __future__ import annotations
@@ -42,11 +43,14 @@ from edge_runtime.errors import InputError, first_line
 SCHEMA = 2
 SCOPES = ("predict", "invoke", "pipeline")
 BLOCKS = {"predict": "blocks", "invoke": "blocks", "pipeline": "pipeline_blocks"}
+MOST_INTERRUPTED_P99 = 0.01  # of the runs: the slowest one in a hundred are then those that others interrupted
 _SINCE_2: dict[str, Any] = {
     "peer": None,
     "rate_hz": None,
     "achieved_hz": None,
     "missed": None,
+    "interrupted": None,
+    "tick_ns": None,
     "cold_runs": 1,
     "pipeline_blocks": [],
     "pipeline_ns": None,
@@ -64,6 +68,7 @@ _RIGHT_ROW = {**dict.fromkeys(("artifact", "format", "sha256", "runtime", "reaso
 _RIGHT_RAN = {
     **dict.fromkeys(("runtime_version", "kernels", "delegate"), text),
     **dict.fromkeys(("load_ms", "first_ms", "peak_memory_bytes"), number),
+    **{"interrupted": or_null(number), "tick_ns": or_null(count)},
     **{"threads": count, "rate_hz": or_null(number), "blocks": each(count), "pipeline_blocks": each(count)},
 }
 
@@ -93,11 +98,16 @@ class LatencyRow:
         rate = self.fields["rate_hz"]
         return None if rate is None else float(rate)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether its slowest runs tell of other processes, and not of the runtime. Not known of paced ones: they are asleep most of the time."""
+        return self.rate_hz is None and (self.fields.get("interrupted") or 0) > MOST_INTERRUPTED_P99
+
     def percentile_us(self, percent: float, scope: str = "predict") -> float | None:
-        """Microseconds; None when there are too few samples to say."""
+        """Microseconds; None when there are too few samples to say, or others took the processor in as many runs as it is about."""
         samples = self.samples[scope]
-        floor = FLOORS["p50" if percent <= 50 else "p90" if percent <= 90 else "p99"]
-        if len(samples) < floor:
+        name = "p50" if percent <= 50 else "p90" if percent <= 90 else "p99"
+        if len(samples) < FLOORS[name] or (name == "p99" and self.crowded):
             return None
         return float(np.percentile(samples, percent)) / 1000
 
@@ -172,14 +182,14 @@ def to_result(
     """What `latency/<target>-<utc>.json` holds. threads: the least number. elsewhere: {host, board, validity} of a machine that is not this one.
     earlier: what was measured beside, to compare with. reasons: what makes it INVALID beside what the samples say themselves."""
     everyone = [*contestants, *earlier]
-    found = [*((elsewhere or {}).get("validity") or {"reasons": []})["reasons"], *reasons, *faults(everyone)]
+    where = {"host": host_facts(), **(elsewhere or {})}
+    found = [*(where.get("validity") or {"reasons": []})["reasons"], *reasons, *faults(everyone, where["host"]["cores"])]
     return {
         "schema": SCHEMA,
         "target": target,
         "utc": datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"),
-        "host": host_facts(),
         "threads": threads,
-        **(elsewhere or {}),
+        **where,
         "validity": {"verdict": INVALID if found else VALID, "reasons": found},
         "aa": against_itself(everyone),
         "rows": [_row(contestant) for contestant in contestants],
@@ -201,6 +211,8 @@ def _row(contestant: Contestant) -> dict[str, Any]:
         "rate_hz": contestant.rate_hz,
         "achieved_hz": 1e9 * contestant.samples / contestant.span_ns if contestant.rate_hz and contestant.span_ns else None,
         "missed": contestant.missed if contestant.rate_hz else None,
+        "interrupted": contestant.interrupted_share if contestant.samples else None,
+        "tick_ns": contestant.tick_ns if contestant.samples else None,
         **contestant.facts,
         **contestant.cold,
         "reason": contestant.reason,
@@ -229,6 +241,7 @@ def read_result(path: Path) -> LatencyResult:
         result = LatencyResult(fields)
         for ran in (*result.rows, *result.reference_rows):
             _check(ran)
+        _check_rounds([*result.rows, *result.reference_rows])
         return result
     except DAMAGE as error:
         raise InputError(f"Cannot read latency result {path} ({first_line(error)}).") from None
@@ -243,6 +256,14 @@ def _check(row: LatencyRow) -> None:
         samples, runs = row.samples[scope], row.fields[blocks]
         if sum(runs) != len(samples) or not all(runs) or (samples < 1).any():
             raise ValueError(f"{scope}_ns has {len(samples)} samples, its blocks have {sum(runs)}")
+
+
+def _check_rounds(rows: Sequence[LatencyRow]) -> None:
+    """ValueError for rows that were not measured in the same rounds: nothing pairs them. Not all have a pipeline."""
+    for blocks in dict.fromkeys(BLOCKS.values()):
+        rounds = {len(row.fields[blocks]) for row in rows if row.fields[blocks]}
+        if len(rounds) > 1:
+            raise ValueError(f"its rows have unlike numbers of rounds: {blocks} {', '.join(map(str, sorted(rounds)))}")
 
 
 def pack(blocks: Sequence[Sequence[int] | np.ndarray]) -> str:

@@ -3,11 +3,11 @@
 A session is INVALID when
 - its A/A pair, one artifact opened twice and timed like two, is off 1 by more than 2 % with 1 outside the 99 % interval;
 - others took the processor away in more than 10 % of the runs of one of its files: its p90 is then theirs, and a median of which so many runs
-  were hit is not far from that. How busy the machine is says less: of runs of 20 µs, a core shared by two interrupts one in 200. Files that only
-  diagnose are not asked: they are slow, and nobody ships them;
+  were hit is not far from that. How busy the machine is says less: of runs of 20 µs, a core shared by two interrupts one in 200;
 - the machine's pace moved: the quartiles of the rounds, each round's time taken over all contestants, lie more than 10 % apart. A clock that
   moves, heat, and neighbours that share a core's caches show in it, also where nothing tells of them;
 - the clock's step is more than 1 % of the shortest median.
+More threads than cores take the processor from each other, in whichever order: what runs with as many is left out of the second and the third.
 The first and the third take at least 20 rounds: of fewer, an interval promises more than it holds.
 Contention and pace spoil absolute times. Ratios within the session are paired by rounds and stand, unless the A/A pair is off.
 """
@@ -22,6 +22,7 @@ import numpy as np
 from benchmarks.latency import Contestant, block_medians
 from benchmarks.statistics import differs, ratio_interval
 from benchmarks.turns import ROUNDS_TO_JUDGE
+from edge_runtime.bench import in_threads
 
 MOST_INTERRUPTED = 0.10
 MOST_PACE = 1.10
@@ -38,9 +39,11 @@ def against_itself(contestants: Sequence[Contestant]) -> dict[str, Any] | None:
     return None
 
 
-def faults(contestants: Sequence[Contestant]) -> list[str]:
-    """Why the session is INVALID, a clause each; none when it is VALID. Paced sessions are judged by their A/A pair and clock alone:
-    between two of their inferences the machine may do what it likes."""
+def faults(contestants: Sequence[Contestant], cores: int | None = None) -> list[str]:
+    """Why the session is INVALID, a clause each; none when it is VALID. cores: that the processes could use; None for enough.
+
+    Paced sessions are judged by their A/A pair and clock alone: between two of their inferences the machine may do what it likes.
+    """
     timed = [contestant for contestant in contestants if contestant.samples and not contestant.reason]
     if not timed:
         return []
@@ -49,7 +52,8 @@ def faults(contestants: Sequence[Contestant]) -> list[str]:
     tick = max(contestant.tick_ns for contestant in timed)
     if tick > MOST_TICK * shortest:
         found.append(f"the clock's step of {tick} ns is more than {MOST_TICK:.0%} of the shortest median, {shortest:.0f} ns")
-    if timed[0].rate_hz:
+    timed = [contestant for contestant in timed if not contestant.rate_hz and (cores is None or contestant.threads <= cores)]
+    if not timed:
         return found
     found += _interrupted(timed)
     enough = min(len(contestant.predict_ns) for contestant in timed) >= ROUNDS_TO_JUDGE
@@ -61,12 +65,12 @@ def faults(contestants: Sequence[Contestant]) -> list[str]:
 
 def _interrupted(timed: Sequence[Contestant]) -> list[str]:
     """The file that suffered most, if it did by more than is allowed."""
-    worst = max(timed, key=lambda one: one.interrupted / one.samples)
-    share = worst.interrupted / worst.samples
+    worst = max(timed, key=lambda one: one.interrupted_share)
+    share = worst.interrupted_share
     if share <= MOST_INTERRUPTED:
         return []
     times = "in every run" if share >= 1 else f"in {share:.0%} of the runs"
-    return [f"others took the processor {times} of {worst.artifact.path.name} on {worst.runtime}"]
+    return [f"others took the processor {times} of {worst.artifact.path.name} on {worst.runtime}, {in_threads(worst.threads)}"]
 
 
 def paces(timed: Sequence[Contestant]) -> np.ndarray:

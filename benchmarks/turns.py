@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MIN_ROUNDS = 8  # the fewest that can give a 99 % interval of a median: all on one side of it come by chance in 2 / 2**8
 ROUNDS_TO_JUDGE = 20  # the fewest by which a session is called INVALID
 LEAST_PACED_RUNS = 3  # in a block
+LEAST_PACED = MIN_ROUNDS * LEAST_PACED_RUNS  # runs of a paced contestant: fewer say nothing
 PIPELINE_ROUNDS = 12
 MIN_PIPELINE_RUNS = 5  # in a block: of slow models
 
@@ -37,7 +38,7 @@ def reason_for(contestants: Sequence[Contestant]) -> Iterator[None]:
 
 
 @dataclass
-class Turns:
+class Rounds:
     """The workers that wait for their turn, and for how long each contestant is timed."""
 
     workers: Mapping[tuple[str, int], Worker]  # by Contestant.place
@@ -93,7 +94,11 @@ class Turns:
     def _turn(self, contestant: Contestant) -> dict[str, Any]:
         if not contestant.rate_hz:
             return {"runs": block_runs(contestant.predict_ns[-1] if contestant.predict_ns else ())}
-        return {"runs": max(LEAST_PACED_RUNS, math.ceil(contestant.rate_hz * self.seconds / ROUNDS_TO_JUDGE)), "rate_hz": contestant.rate_hz}
+        runs = LEAST_PACED_RUNS
+        if contestant.samples:  # by the pace that it kept: a model that takes longer than a slot must not take longer than its seconds
+            kept_ns = contestant.span_ns / contestant.samples
+            runs = max(runs, math.ceil(self.seconds * 1e9 / kept_ns / ROUNDS_TO_JUDGE))
+        return {"runs": runs, "rate_hz": contestant.rate_hz}
 
     def _ask(self, contestant: Contestant, contestants: Sequence[Contestant], turn: dict[str, Any]) -> dict[str, Any] | None:
         """The worker's answer; None when it failed, and with it everyone who lives there."""

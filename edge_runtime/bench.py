@@ -112,6 +112,11 @@ def _take_turns(timed: list[Timed], workers: dict[str, Worker], seconds: float) 
         timed = [one for one in timed if not one.problem]
 
 
+def in_threads(count: int) -> str:
+    """ "1 thread", "2 threads": as every report says it."""
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
 def as_line(one: Timed) -> str:
     """One runtime for a reader."""
     if one.problem:
@@ -119,5 +124,5 @@ def as_line(one: Timed) -> str:
     scopes = (("predict", one.predict_ns), ("invoke", one.invoke_ns))
     times = "; ".join(f"{scope} " + ", ".join(f"{name} {us:.1f}" for name, us in percentiles(samples).items()) for scope, samples in scopes)
     start = " + ".join(f"{one.cold[f'{name}_ns'] / 1e6:.1f}" for name in ("import", "load", "first"))
-    facts = f"{one.facts['runtime']} {one.facts['runtime_version']}, {one.facts['delegate']}, {one.facts['threads']} thread(s)"
+    facts = f"{one.facts['runtime']} {one.facts['runtime_version']}, {one.facts['delegate']}, {in_threads(one.facts['threads'])}"
     return f"{facts}: {times} µs of {len(one.predict_ns)} runs; start {start} ms (import, load, first image)"

@@ -73,7 +73,7 @@ RateOption = Annotated[
     typer.Option(
         "--rate",
         metavar="HZ",
-        help="Pictures a second, asleep in between, as in a camera app: as many as fit into --seconds (default: no pause).",
+        help="Pictures a second, asleep in between, as in a camera app, for --seconds, which hold 24 of them or more (default: no pause).",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else there.")]

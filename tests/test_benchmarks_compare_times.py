@@ -55,6 +55,31 @@ def test_files_side_by_side_are_judged_by_their_paired_ratio(factor: float, verd
     assert (comparison.verdict, comparison.lines[0].startswith(said)) == (verdict, True)
 
 
+def test_what_times_cannot_tell_is_no_limit() -> None:
+    session = _session(_row(50 * 1.01, seed=1), beside=[_row(50)])
+    assert compare_side_by_side(session, 2).verdict is Verdict.PASS
+    for too_little in (0, 1.9, float("nan")):
+        with pytest.raises(InputError, match="--max-slowdown is at least 2"):
+            compare_side_by_side(session, too_little)
+
+
+def test_what_other_tools_made_is_not_compared() -> None:
+    peer = _row(70, "their-int8", peer="plain converter")
+    beside = compare_side_by_side(_session(_row(50), peer, beside=[_row(50)]))
+    yardstick = _row(80, "tflite-float32")
+    earlier = compare_normalised(_session(_row(50), yardstick, peer), _session(_row(50), yardstick, {**peer, "artifact": "gone.tflite"}))
+    for comparison in (beside, earlier):
+        assert (len(comparison.changes), comparison.lost, comparison.notes) == (1, (), ())
+
+
+def test_between_sessions_the_interval_is_as_wide_as_their_addresses_make_it() -> None:
+    yardstick = _row(80, "tflite-float32")
+    (change,) = compare_normalised(_session(_row(52.5), yardstick), _session(_row(50), yardstick)).changes
+    assert change.low < 1.05 / 1.019 < 1.05 * 1.019 < change.high
+    assert change.verdict is Verdict.INCONCLUSIVE
+    assert "earlier files" in change.line()
+
+
 def test_a_limit_within_the_interval_decides_nothing() -> None:
     comparison = compare_side_by_side(_session(_row(52.5, seed=1, noise=0.1), beside=[_row(50, noise=0.1)]))
     (change,) = comparison.changes
@@ -75,7 +100,7 @@ def test_a_session_that_contradicts_itself_decides_nothing() -> None:
 def test_a_renamed_file_is_found_by_its_format_and_what_is_gone_is_lost() -> None:
     comparison = compare_side_by_side(_session(_row(50), beside=[_row(50, artifact="old.tflite"), _row(50, "tflite-dynamic")]))
     assert len(comparison.changes) == 1
-    assert comparison.lost == ("net-tflite-dynamic.tflite on tflite-runtime, 1 thread(s): in the reference, and not measured now",)
+    assert comparison.lost == ("net-tflite-dynamic.tflite on tflite-runtime, 1 thread: in the reference, and not measured now",)
     assert comparison.verdict is Verdict.FAIL
 
 
@@ -163,11 +188,11 @@ def test_bench_compares_an_earlier_workspace_a_file_and_an_earlier_result(digits
     assert (worse.code, worse.stdout.count("SLOWER: ")) == (1, 1), worse.stdout
     one = run(*bench, "--compare", tmp_path / "w/artifacts/compact-tflite-int8.tflite", "--max-slowdown", "30", cwd=tmp_path)
     assert one.code == 0, one.stderr
-    assert "new: compact-tflite-float32.tflite on ai-edge-litert, 1 thread(s), not in the reference" in one.stdout
+    assert "new: compact-tflite-float32.tflite on ai-edge-litert, 1 thread, not in the reference" in one.stdout
 
     earlier = sorted((tmp_path / "w/latency").glob("local-*.json"))[-1]
     again = run(*bench, "--compare", earlier, "--max-slowdown", "30", cwd=tmp_path)
     assert again.code == 0, again.stderr
-    assert "compact-tflite-int8.tflite on ai-edge-litert, 1 thread(s): " in again.stdout
+    assert "compact-tflite-int8.tflite on ai-edge-litert, 1 thread: " in again.stdout
     refused = run(*bench, "--threads", "2", "--compare", earlier, cwd=tmp_path)
     assert (refused.code, "threads 2 with 1" in refused.stderr) == (2, True)

@@ -123,6 +123,11 @@ def test_several_targets_are_one_object_for_programs(copied: Path) -> None:
         (("--threads", "1,two"), "got '1,two'"),
         (("--rate", "0"), "--rate is a number of pictures a second between 0.1 and 1000, got 0"),
         (("--rate", "nan"), "got nan"),
+        (("--rate", "0.1"), "--rate 0.1 takes --seconds 240 or more"),
+        (("--rate", "30", "--seconds", "0.5"), "--rate 30 takes --seconds 0.8 or more"),
+        (("--rate", "30", "--record"), "--record and --rate exclude each other"),
+        (("--rate", "30", "--peers"), "leave --threads and --rate out"),
+        (("--threads", "2", "--peers"), "leave --threads and --rate out"),
         (("--on", "sim-pi4", "--max-slowdown", "3"), "only means something with --compare"),
     ],
 )

@@ -51,9 +51,24 @@ def test_one_artifact_that_differs_from_itself_spoils_the_session() -> None:
 
 def test_others_on_the_processor_spoil_the_session() -> None:
     (reason,) = faults([_contestant(), _contestant(interrupted=int(0.3 * ROUNDS * RUNS))])
-    assert reason == "others took the processor in 30% of the runs of net-tflite-float32.tflite on tflite-runtime"
+    assert reason == "others took the processor in 30% of the runs of net-tflite-float32.tflite on tflite-runtime, 1 thread"
     assert faults([_contestant(interrupted=int(0.05 * ROUNDS * RUNS))]) == []
     assert faults([_contestant(interrupted=3 * ROUNDS * RUNS)])[0].startswith("others took the processor in every run of")
+
+
+def test_more_threads_than_cores_spoil_no_session() -> None:
+    restless = np.where(np.arange(ROUNDS) < ROUNDS // 2, 1.0, 1.5)
+    crowd = _contestant(100, restless, interrupted=ROUNDS * RUNS, threads=4)
+    assert faults([_contestant(), crowd], cores=2) == faults([crowd], cores=2) == []
+    assert faults([crowd], cores=4)[0].endswith("on tflite-runtime, 4 threads")
+
+
+def test_the_tail_of_a_row_that_others_interrupted_is_not_given() -> None:
+    runs = ROUNDS * RUNS
+    for interrupted, paced, told in ((0, None, True), (runs // 100, None, True), (runs // 50, None, False), (runs // 50, 10.0, True)):
+        (row,) = LatencyResult(to_result([_contestant(interrupted=interrupted, rate_hz=paced, tick_ns=52)], "local")).rows
+        assert (row.fields["interrupted"], row.fields["tick_ns"]) == (interrupted / runs, 52)
+        assert (row.percentile_us(99) is not None, row.percentile_us(90) is not None) == (told, True)
 
 
 def test_a_pace_that_moves_spoils_times_and_not_ratios() -> None:

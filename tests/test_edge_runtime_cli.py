@@ -201,7 +201,7 @@ def test_bench_times_every_runtime_with_enough_samples_for_its_percentiles(
         assert line["threads"] == 1
         assert all(line[name] > 0 for name in ("import_ms", "load_ms", "first_ms", "peak_memory_bytes"))
     table = edge_runtime(folder, "bench", *arguments, "--runtime", "tflite-runtime", "--threads", "2").stdout
-    assert table.startswith("tflite-runtime 2.14.0, none, 2 thread(s): predict p50 ")
+    assert table.startswith("tflite-runtime 2.14.0, none, 2 threads: predict p50 ")
     assert len(table.splitlines()) == 1
 
 

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.counts import KIND
-from benchmarks.counts import SCHEMA as COUNTS
 from benchmarks.results import SCHEMA
+from benchmarks.tables import FOLDER
 from edge_runtime.board import host_facts
 from edge_runtime.errors import EdgeproofError, InputError
 from edgeproof.stages.comparing import references_of
@@ -24,8 +23,15 @@ NUMBERS = {"threads": 1, "bytes": 1, "load_ms": 1.0, "first_ms": 1.0, "peak_memo
 
 def _result(path: Path, **changes: Any) -> Path:
     fields = {"schema": SCHEMA, "target": "local", "utc": "20260101T000000Z", "host": host_facts(), "threads": 1, "aa": None}
-    path.write_text(json.dumps({**fields, "rows": [{**ROW, **RUNTIME, **NUMBERS, "reason": ""}], **changes}))
+    path.write_text(json.dumps({**fields, "rows": [_row(), YARDSTICK], **changes}))
     return path
+
+
+def _row(**changes: Any) -> dict[str, Any]:
+    return {**ROW, **RUNTIME, **NUMBERS, "reason": "", **changes}
+
+
+YARDSTICK = _row(artifact="b.tflite", format="tflite-float32")
 
 
 def test_without_a_reference_there_is_nothing_to_compare() -> None:
@@ -53,8 +59,7 @@ def test_counts_of_a_workspace_lie_in_its_latency(tmp_path: Path) -> None:
     (tmp_path / "artifacts").mkdir()
     (tmp_path / "artifacts/manifest.json").write_text('{"artifacts": {}}')
     (tmp_path / "latency").mkdir()
-    identity = {"schema": COUNTS, "kind": KIND, "target": "sim-pi4", "utc": "20260101T000000Z", "board": "", "core": "cortex-a72"}
-    (tmp_path / "latency/sim-pi4-20260101T000000Z.json").write_text(json.dumps({**identity, "runs": 20, "rows": []}))
+    shutil.copy(FOLDER / "sim-pi4.json", tmp_path / "latency/sim-pi4-20260101T000000Z.json")
     assert references_of(tmp_path, ["sim-pi4"]).counted["sim-pi4"].target == "sim-pi4"
 
 
@@ -64,6 +69,12 @@ def test_counts_of_a_workspace_lie_in_its_latency(tmp_path: Path) -> None:
         ({}, {"threads": (2,)}, "threads 2 with 1"),
         ({}, {"threads": (1, 2)}, "threads 1,2 with 1"),
         ({}, {"rate_hz": 5.0}, "rate 5 Hz with none"),
+        ({}, {"runtimes": ("onnxruntime",)}, "The reference of local has no row on onnxruntime"),
+        ({"rows": []}, {}, "holds no times"),
+        ({"rows": [YARDSTICK]}, {}, r"holds only float32 rows, by which others are judged \(b.tflite\)"),
+        ({"rows": [_row()]}, {}, "no tflite-float32 beside it"),
+        ({"rows": [_row(runtime_version="2.13.0"), YARDSTICK]}, {}, "runtime_version 2.14.0 with 2.13.0"),
+        ({}, {"most_percent": 1.0}, "--max-slowdown is at least 2, got 1: two loads of one file"),
         ({"host": {"cpu": "another", "machine": "x86_64", "cores": 2, "governor": ""}}, {}, "with another"),
         ({"target": "ssh://pi"}, {}, "target local with ssh://pi"),
         ({"schema": SCHEMA + 1}, {}, "upgrade it"),
@@ -85,9 +96,11 @@ def test_other_references_that_are_none(tiny_artifacts: dict[str, Path], tmp_pat
         (bare, "does not say what it takes"),
         (tmp_path / "empty", "holds neither a model nor a result of local"),
         (tmp_path / "none.tflite", "none.tflite"),
-        (tmp_path / "none", "none"),
+        (tmp_path / "none", "none: there is no such file or folder"),
     ):
         with pytest.raises(EdgeproofError, match=because):
             references_of(place, ["local"])
+    with pytest.raises(InputError, match=r"with a result or a workspace, not with a model file: .*bare.tflite"):
+        references_of(bare, ["sim-pi4"])
     with pytest.raises(InputError, match="--max-slowdown is a number of percent"):
         references_of(bare, ["local"], float("nan"))

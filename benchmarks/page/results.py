@@ -14,6 +14,7 @@ from benchmarks.reports.summary import SummaryRow, newest_of
 from benchmarks.reports.wording import drop, percent, verdict
 from benchmarks.results import LatencyResult, LatencyRow
 from benchmarks.statistics import wilson_interval
+from edge_runtime.bench import in_threads
 
 COLUMNS = (
     words.FORMAT, words.VERDICT, words.RUNTIME, words.ACCURACY, words.DROP, words.SIZE, words.MEASURED, words.P99, words.RATIO, words.TARGET,
@@ -66,10 +67,10 @@ def time_cells(result: LatencyResult | None, row: LatencyRow | None) -> tuple[Ce
     if median is None:
         return missing("no runs"), missing("no runs")
     quarter, most = np.percentile(samples, (25, 75)) / 1000
-    threads = "1 thread" if row.fields["threads"] == 1 else f"{row.fields['threads']} threads"
-    place = f"{len(samples):,} runs in {len(row.fields['blocks'])} interleaved rounds, {threads}, {day(result.fields['utc'])}"
+    place = f"{len(samples):,} runs in {len(row.fields['blocks'])} interleaved rounds, {in_threads(row.threads)}, {day(result.fields['utc'])}"
     middle = Cell(microseconds(median), f"{place}; the middle half between {quarter:.1f} and {most:.1f} µs.", median)
-    return middle, (missing("too few runs to say") if p99 is None else Cell(microseconds(p99), f"{place}.", p99))
+    why = "others took the processor too often to say" if row.crowded else "too few runs to say"
+    return middle, (missing(why) if p99 is None else Cell(microseconds(p99), f"{place}.", p99))
 
 
 def _line(subject: Subject, row: SummaryRow, ship: bool) -> Line:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.operator_results import MEASURED_TIME, Cost, PartResult, PartRow
 from benchmarks.predict import digits
+from edge_runtime.bench import in_threads
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,7 +51,7 @@ def _table(result: PartResult, row: PartRow) -> Table:
 
     facts, counted = row.fields, row.shared != MEASURED_TIME
     where = f"{result.target} ({result.fields['core']})" if counted else result.target
-    told = f"{where}, {facts['threads']} thread(s); shares of {row.shared}"
+    told = f"{where}, {in_threads(facts['threads'])}; shares of {row.shared}"
     title = f"Layers of {facts['artifact']} on {facts['runtime']} {facts['runtime_version']}, {told}"
     times = ("predicted µs", "predicted interval") if row.predicted else () if counted else ("measured µs", "99 % interval")
     columns = ("operator", "Keras layer", "MACs", *(("instructions",) if counted else ()), *times)

@@ -9,6 +9,7 @@ from benchmarks.reports.layers import diagnoses
 from benchmarks.reports.summary import SummaryRow
 from benchmarks.reports.wording import FIGURES, drop, figures, percent, subjects, verdict, where
 from benchmarks.results import LatencyResult
+from edge_runtime.bench import in_threads
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -126,9 +127,10 @@ def latency_table(result: LatencyResult) -> Table:
 
 
 def _title(result: LatencyResult) -> str:
-    counts = ", ".join(map(str, sorted({row.threads for row in result.rows} or {result.fields["threads"]})))
+    *fewer, most = sorted({row.threads for row in result.rows} or {result.fields["threads"]})
+    counts = ", ".join([*map(str, fewer), in_threads(most)])
     rates = ", ".join(f"{rate:g}" for rate in sorted({row.rate_hz for row in result.rows if row.rate_hz}))
-    return f"Latency on {result.target}, {counts} thread(s)" + (f", paced at {rates} Hz" if rates else "")
+    return f"Latency on {result.target}, {counts}" + (f", paced at {rates} Hz" if rates else "")
 
 
 def layer_tables(parity: Mapping[str, Any]) -> list[Table]:

@@ -59,7 +59,7 @@ def show_measured(
     """A table a target, and how results compare with their reference and predicted times with their limit.
 
     runtimes: the only ones that were asked for. Programs are given a result's fields, or with several targets {results: [...]}.
-    The exit code: 1 if one is slower or nothing was measured, else 3 if a limit lies within an interval.
+    The exit code: 2 if a reference cannot be compared with, 1 if one is slower or nothing was measured, else 3 if a limit lies within an interval.
     """
     from benchmarks.counts import CountResult
     from benchmarks.limits import judge_all
@@ -68,6 +68,7 @@ def show_measured(
     from benchmarks.reports.predicted import predicted_table
     from benchmarks.reports.terminal import latency_table
     from benchmarks.results import LatencyResult
+    from edge_runtime.errors import InputError
     from edgeproof.stages.judging import exit_code
 
     codes, given = [], []
@@ -79,11 +80,18 @@ def show_measured(
             console.show(predicted_table(result))
         if isinstance(result, LatencyResult):
             console.show(_worth(result))
-        if compared := references.judge(result, runtimes):
-            verdict, fields["comparison"] = compared
-            for line in fields["comparison"]["lines"]:
-                console.show(line)
-            codes.append(exit_code(verdict.value))
+        try:
+            compared = references.judge(result, runtimes)
+        except InputError as error:  # what was measured is told and kept all the same
+            fields["comparison"] = {"verdict": None, "passed": False, "lines": [str(error)]}
+            console.say(str(error))
+            codes.append(2)
+        else:
+            if compared:
+                verdict, fields["comparison"] = compared
+                for line in fields["comparison"]["lines"]:
+                    console.show(line)
+                codes.append(exit_code(verdict.value))
         if isinstance(result, CountResult) and most_ms is not None and result.rows:
             limited = judge_all(result, most_ms)
             fields["limit"] = {"max_ms": most_ms, "verdict": limited.verdict.value, "lines": limited.lines}
@@ -106,11 +114,12 @@ def show_measured(
         console.show("Instructions compare within one format, runtime and core: they tell a regression, not which format is faster.")
     if not all(isinstance(result, CountResult) for result in results):
         console.show("Microseconds of the machine named: ratios travel, times do not.")
-    return 1 if 1 in codes else max(codes, default=0)
+    return next((code for code in (2, 1, 3) if code in codes), 0)
 
 
 def _worth(result: LatencyResult) -> str:
     """What the times of a session are worth, in a sentence or more."""
+    from benchmarks.results import MOST_INTERRUPTED_P99
     from benchmarks.steadiness import contradicts_itself
     from benchmarks.validity import INVALID
     from edge_runtime.bench import FLOORS
@@ -121,6 +130,8 @@ def _worth(result: LatencyResult) -> str:
     paced = [len(row.samples["predict"]) for row in result.rows if row.rate_hz]
     if paced and min(paced) < FLOORS["p99"]:
         told.append(f"A pace gives few samples ({min(paced)}): p90 takes {FLOORS['p90']}, p99 {FLOORS['p99']}, by --seconds.")
+    if any(row.crowded for row in result.rows):
+        told.append(f"No p99 where others took the processor in more than {MOST_INTERRUPTED_P99:.0%} of the runs: it would be theirs.")
     return " ".join(told)
 
 

@@ -152,20 +152,24 @@ def bench(
         refuse_with("--layers", True, compare=compare, rate=rate is not None, peers=peers, record=record, **sums)
         return _bench_layers(workspace, on, runtime or (), threads, seconds, as_json, verbose)
     refuse_without("--compare", compare is not None, **{"max-slowdown": max_slowdown is not None})
+    refuse_with("--record", record, rate=rate is not None)  # a history is of one run after the other
     counts = read_threads(threads)
+    if peers and (rate is not None or counts != (1,)):
+        raise typer.BadParameter("--peers measures one run after the other with one thread: leave --threads and --rate out")
     check_measuring(seconds, counts, rate)
     place, console = open_workspace(workspace, as_json, verbose)
-    references = references_of(compare, on, max_slowdown, threads=counts, rate_hz=rate, say=console.say)
+    conditions: dict[str, Any] = {"runtimes": runtime or (), "threads": counts, "rate_hz": rate}
+    references = references_of(compare, on, max_slowdown, workspace=place, **conditions, say=console.say)
     if max_ms is not None:
         check_predictable(max_ms, on)
     if record:
         recording.check_recordable(place)
-    settings: dict[str, Any] = {"targets": on, "runtimes": runtime or (), "threads": counts, "seconds": seconds, "rate_hz": rate}
-    settings["earlier"] = references.files
+    settings = {"targets": on, "seconds": seconds, "earlier": references.files, **conditions}
     results, rows = bench_with_peers(place, console, **settings) if peers else (measure(place, console, **settings), [])
     code = show_measured(results, references, console, max_ms, runtimes=runtime or (), peers=rows)
     if record:
-        code = recording.record(place, console, results) or code
+        refused = recording.record(place, console, results)
+        code = code if code == 2 else refused or code
     if any(result.rows for result in results):
         console.show(f"Next: edgeproof dashboard{place.option}")
     return code

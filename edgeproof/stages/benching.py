@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from benchmarks.targets import machine_of
 from benchmarks.targets.base import Target
 from benchmarks.targets.simulated import SimulatedTarget
 from benchmarks.targets.ssh import SshTarget
+from benchmarks.turns import LEAST_PACED
 from benchmarks.validity import LocalWatch, Watch
 from edge_runtime.errors import InputError
 from edge_runtime.progress import Progress
@@ -53,6 +55,7 @@ def bench(
     for target in chosen:
         if isinstance(target, SimulatedTarget):  # before minutes of work, not after
             _check_counting(target, threads, rate_hz)
+    _check_pace(seconds, rate_hz)
     real = [target for target in chosen if not isinstance(target, SimulatedTarget)]
     counted = {target.name: count(workspace, console, target, runtimes) for target in chosen if isinstance(target, SimulatedTarget)}
     timed = _time_all(workspace, console, real, runtimes, threads, seconds, rate_hz, earlier, beside)
@@ -154,3 +157,12 @@ def check_measuring(seconds: float, threads: Sequence[int] = (1,), rate_hz: floa
         raise InputError(f"Expected --seconds above 0 and at most {MOST_SECONDS}, got {seconds:g}.")
     if rate_hz is not None and not SLOWEST_HZ <= rate_hz <= FASTEST_HZ:
         raise InputError(f"--rate is a number of pictures a second between {SLOWEST_HZ:g} and {FASTEST_HZ:g}, got {rate_hz:g}.")
+
+
+def _check_pace(seconds: float, rate_hz: float | None) -> None:
+    """InputError for a rate that gives too few runs in the measuring time, with the time that gives enough."""
+    if rate_hz is not None and round(seconds * rate_hz, 6) < LEAST_PACED:
+        needed = math.ceil(10 * LEAST_PACED / rate_hz) / 10
+        raise InputError(
+            f"--rate {rate_hz:g} takes --seconds {needed:g} or more, of each file and runtime: {LEAST_PACED} pictures at least, got {seconds:g}."
+        )

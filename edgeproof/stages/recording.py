@@ -36,7 +36,8 @@ def record(workspace: Workspace, console: Console, results: Sequence[LatencyResu
     if lines:
         append_history(workspace / FILE, lines)
         at = f"commit {commit[:_SHOWN]}{' with changes' if dirty else ''}" if commit else "no commit"
-        console.show(f"Recorded at {at}: {len(lines)} {'line' if len(lines) == 1 else 'lines'} in {workspace / FILE}.")
+        tell = console.say if console.as_json else console.show
+        tell(f"Recorded at {at}: {len(lines)} {'line' if len(lines) == 1 else 'lines'} in {workspace / FILE}.")
     return 1 if refused else 0
 
 
