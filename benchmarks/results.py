@@ -35,7 +35,7 @@ from benchmarks.latency import Contestant
 from benchmarks.reading import DAMAGE, check_fields, count, each, number, or_null, some_fields, text, utc
 from benchmarks.statistics import ratio_interval
 from benchmarks.steadiness import against_itself, faults
-from benchmarks.validity import INVALID, VALID
+from benchmarks.validity import INVALID, VALID, in_words
 from edge_runtime.bench import FLOORS
 from edge_runtime.board import host_facts
 from edge_runtime.errors import InputError, first_line
@@ -142,8 +142,7 @@ class LatencyResult:
     @property
     def validity(self) -> str:
         """ "VALID", "INVALID: the reasons", or "" where nobody judged (schema 1, on this machine)."""
-        found = self.fields.get("validity")
-        return ": ".join(filter(None, [found["verdict"], "; ".join(found["reasons"])])) if found else ""
+        return in_words(self.fields.get("validity"))
 
     @property
     def aa(self) -> Mapping[str, Any] | None:
