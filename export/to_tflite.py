@@ -62,7 +62,7 @@ def convert_int8(model: Any, calibration: np.ndarray, *, softmax: bool) -> bytes
 def convert_int16x8(model: Any, calibration: np.ndarray, *, softmax: bool) -> bytes:
     """Activations int16, weights int8: nearly as exact as float, and a diagnosis of where int8 loses its answers.
 
-    Biases and sums are int32. The converter's default of int64 leaves the runtimes only their reference kernels, 9 to 20 times slower. In
+    Biases and sums are int32. The converter's default of int64 leaves the runtimes only their reference kernels, 9 to 20 times slower on x86. In
     32 bits a sum over more than 516 inputs, every one at its extreme, would wrap around; no trained layer is near that, and parity would tell.
     """
     import tensorflow as tf
