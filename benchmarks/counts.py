@@ -99,6 +99,12 @@ def predicted_with(times: BoardTimes) -> dict[str, Any]:
     return {"scale": times.scale, "measured": times.measured, "source": times.source}
 
 
+def check_constants(fields: Mapping[str, Any]) -> None:
+    """ValueError for a scale that says no such thing. A result without LLVM, or from before there were any but the published ones, has none."""
+    if "predicted_with" in fields:
+        check_fields(fields, {"predicted_with": some_fields({"scale": number, "measured": text, "source": text})})
+
+
 def to_result(
     counted: Sequence[Counted],
     target: SimulatedTarget,
@@ -143,6 +149,7 @@ def read_counts(path: Path) -> CountResult:
         if fields.get("schema") != SCHEMA:
             raise InputError(f"{path} has schema {fields.get('schema')}, this edgeproof reads {SCHEMA}: upgrade it.")
         check_fields(fields, _RIGHT)
+        check_constants(fields)
         for row in fields["rows"]:
             check_fields(row, _RIGHT_ROW)
         result = CountResult(fields)

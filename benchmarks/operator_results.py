@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.counts import predicted_with
+from benchmarks.counts import check_constants, predicted_with
 from benchmarks.operators import Split, Step
 from benchmarks.predict import BoardTimes, Prediction
 from benchmarks.reading import DAMAGE
@@ -220,6 +220,7 @@ def read_parts(path: Path) -> PartResult:
             raise InputError(f"{path} holds no costs of layers: give a file that `edgeproof bench --layers` wrote.")
         if fields.get("schema") != SCHEMA:
             raise InputError(f"{path} has schema {fields.get('schema')}, this edgeproof reads {SCHEMA}: upgrade it.")
+        check_constants(fields)
         result = PartResult(fields)
         for row in result.rows:  # a reader must not find out in the middle of a table
             _check(row)
