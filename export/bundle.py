@@ -14,6 +14,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -54,7 +55,9 @@ def build_bundle(
             place = Path(staging) / name
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(data)
-        _archive(Path(staging), file, {"architecture": machine.architecture, "python": machine.python, "glibc": least_glibc(machine, versions)})
+        wanted = {"architecture": machine.architecture, "python": machine.python, "glibc": least_glibc(machine, versions)}
+        with ThreadPoolExecutor(1) as writer:  # Ctrl-C reaches the main thread alone: a zip file cannot be closed in the middle of an entry
+            writer.submit(_archive, Path(staging), file, wanted).result()
     return output
 
 
