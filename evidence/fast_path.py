@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,10 +14,10 @@ import numpy as np
 
 from benchmarks.statistics import ratio_interval
 from edge_runtime.classifier import Classifier
-from edge_runtime.errors import RuntimeProblem
-from edge_runtime.interpreter import RUNTIMES, find_runtime, import_runtime
+from edge_runtime.interpreter import find_runtime, import_runtime
 from edgeproof.workspace import Workspace
-from evidence.findings import ROOT, Finding, Places
+from evidence.alone import timed_alone
+from evidence.findings import Finding, Places
 
 SLOWEST_TO_BARE = 1.10
 MOST_US, MOST_WITH_PROBABILITIES_US = 3.0, 8.0
@@ -28,7 +25,6 @@ ROUNDS, BLOCK_RUNS, REFILL_RUNS, WARM_UP_ROUNDS = 200, 60, 5, 20
 IMAGES = 200
 FAST = "tflite-int8"  # its pixels need one bit flipped
 FORMATS = (FAST, "tflite-float32", "onnx-float32", "onnx-int8")
-_ALONE = "import sys; from evidence.fast_path import measure_here; measure_here(*sys.argv[1:])"
 
 
 @dataclass(frozen=True)
@@ -61,20 +57,7 @@ def prove(places: Places) -> list[Finding]:
 
 def measure(workspace: Workspace, formats: Sequence[str], rounds: int) -> list[Blocks]:
     """Each format on each runtime that opens it, in a process of its own."""
-    artifacts = {artifact.format: artifact.path for artifact in workspace.artifacts()}
-    with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
-        images = Path(folder) / "images.npy"
-        np.save(images, workspace.read_arrays("validation.npz")["images"][:IMAGES])
-        able = [(format, runtime) for format in formats for runtime in RUNTIMES.values() if runtime.suffix == artifacts[format].suffix]
-        return [_in_its_own_process(format, artifacts[format], runtime.name, images, rounds) for format, runtime in able]
-
-
-def _in_its_own_process(format: str, model: Path, runtime: str, images: Path, rounds: int) -> Blocks:
-    command = [sys.executable, "-c", _ALONE, str(model), runtime, str(images), str(rounds)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)  # evidence is not installed: found from there
-    if done.returncode:
-        raise RuntimeProblem(f"Timing {model.name} on {runtime} failed: {done.stderr.strip().splitlines()[-1]}")
-    return Blocks(format, runtime, *np.array(json.loads(done.stdout.splitlines()[-1])).T)
+    return [Blocks(format, runtime, *ways) for format, runtime, ways in timed_alone(__name__, workspace, formats, rounds, IMAGES)]
 
 
 def measure_here(model: str, runtime: str, images_file: str, rounds: str) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,17 +13,15 @@ import numpy as np
 
 from benchmarks.statistics import ratio_interval
 from edge_runtime.classifier import Classifier
-from edge_runtime.errors import RuntimeProblem
-from edge_runtime.interpreter import RUNTIMES
 from edge_runtime.timing import REFILL_RUNS, TIMED_IMAGES, TimedModel, no_collection
 from edgeproof.workspace import Workspace
+from evidence.alone import timed_alone
 from evidence.fast_path import bare_call
-from evidence.findings import ROOT, Finding, Places
+from evidence.findings import Finding, Places
 
 MOST_TO_HAND = 1.03
 ROUNDS, BLOCK_RUNS, WARM_UP_ROUNDS = 150, 60, 10
 FORMATS = ("tflite-int8", "tflite-float32", "onnx-int8", "onnx-float32")
-_ALONE = "import sys; from evidence.harness_cost import measure_here; measure_here(*sys.argv[1:])"
 
 
 @dataclass(frozen=True)
@@ -48,21 +43,8 @@ def prove(places: Places) -> list[Finding]:
 
 def measure(workspace: Workspace, formats: Sequence[str], rounds: int) -> list[Cost]:
     """Each format on each runtime that opens it, in a process of its own."""
-    artifacts = {artifact.format: artifact.path for artifact in workspace.artifacts()}
-    with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
-        images = Path(folder) / "images.npy"
-        np.save(images, workspace.read_arrays("validation.npz")["images"][:TIMED_IMAGES])
-        able = [(format, runtime) for format in formats for runtime in RUNTIMES.values() if runtime.suffix == artifacts[format].suffix]
-        return [_in_its_own_process(format, artifacts[format], runtime.name, images, rounds) for format, runtime in able]
-
-
-def _in_its_own_process(format: str, model: Path, runtime: str, images: Path, rounds: int) -> Cost:
-    command = [sys.executable, "-c", _ALONE, str(model), runtime, str(images), str(rounds)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)  # evidence is not installed: found from there
-    if done.returncode:
-        raise RuntimeProblem(f"Timing {model.name} on {runtime} failed: {done.stderr.strip().splitlines()[-1]}")
-    harness, hand = np.array(json.loads(done.stdout.splitlines()[-1])).T
-    return Cost(format, runtime, *ratio_interval(harness, hand), float(np.median(hand)) / 1e3)
+    found = timed_alone(__name__, workspace, formats, rounds, TIMED_IMAGES)
+    return [Cost(format, runtime, *ratio_interval(harness, hand), float(np.median(hand)) / 1e3) for format, runtime, (harness, hand) in found]
 
 
 def measure_here(model: str, runtime: str, images_file: str, rounds: str) -> None:
