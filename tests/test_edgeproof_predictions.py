@@ -30,6 +30,7 @@ from tests.simulated import RUNTIME
 ROOT = Path(__file__).parent.parent
 INTERVAL = re.compile(r"[\d.]+( to |–)[\d.]+")
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
+MICROSECONDS = re.compile(r"\d+(?:\.\d+)? µs")
 MEASURED = re.compile(r"measured|\bp\d\d\b|µs|first run|\bload\b|_ns\b|p50|p90|p99", re.IGNORECASE)
 TIME = re.compile(r"(^|_)(ms|us|ns|milliseconds|microseconds)$")
 
@@ -43,6 +44,12 @@ class Shown:
     rows: Sequence[Sequence[str]]
 
 
+def texts_of(cell: str, header: str = "") -> set[str]:
+    """The numbers of a cell, and its microseconds with their unit: so few digits may be anything else's without it."""
+    numbers = set(NUMBER.findall(cell))
+    return numbers | set(MICROSECONDS.findall(cell)) | ({f"{number} µs" for number in numbers} if "µs" in header else set())
+
+
 def complaints(table: Shown, predicted: frozenset[str] = frozenset(), measured: frozenset[str] = frozenset()) -> list[str]:
     """What is wrong with a table. predicted, measured: times as texts, which tell by themselves what a column holds."""
     found = []
@@ -51,7 +58,7 @@ def complaints(table: Shown, predicted: frozenset[str] = frozenset(), measured: 
         if said and MEASURED.search(header):
             found.append(f"{table.where}: {header!r} is both")
         for row in table.rows:
-            numbers = set(NUMBER.findall(row[index]))
+            numbers = texts_of(row[index], header)
             if numbers & predicted and not said:
                 found.append(f"{table.where}: {row[index]!r} in {header!r} is predicted")
             if numbers & measured and said:
@@ -98,15 +105,18 @@ def test_the_rules_find_what_breaks_them() -> None:
     good = [
         Shown("a", ("artifact", "p50", "invoke: predicted ms", "interval"), (("x", "12.3 µs", "1.23", "1.00 to 1.50"),)),
         Shown("b", ("network", "Pi 4, predicted"), (("x 2", "1.23 (1.00 to 1.50)"), ("y", ""))),
+        Shown("z", ("artifact", "drop, pp"), (("x", "4.5"),)),
     ]
     bad = [
         Shown("c", ("artifact", "p50, predicted"), ()),
         Shown("d", ("artifact", "ms"), (("x", "1.23"),)),
         Shown("e", ("artifact", "predicted ms"), (("x", "1.23"),)),
-        Shown("f", ("artifact", "predicted ms", "interval"), (("x", "12.3", "1.00 to 1.50"),)),
+        Shown("f", ("artifact", "predicted ms", "interval"), (("x", "12.3 µs", "1.00 to 1.50"),)),
+        Shown("g", ("artifact", "predicted µs", "interval"), (("x", "12.3", "1.00 to 1.50"),)),
+        Shown("h", ("artifact", "time"), (("x", "4.5 µs"),)),
     ]
-    told = frozenset(["1.23"]), frozenset(["12.3"])
-    assert [complaints(table, *told) for table in good] == [[], []]
+    told = frozenset(["1.23", "4.5 µs"]), frozenset(["12.3 µs"])
+    assert [complaints(table, *told) for table in good] == [[], [], []]
     assert all(complaints(table, *told) for table in bad)
     assert json_complaints({"predicted": {"invoke": {"milliseconds": 1.0, "low": 0.9, "high": 1.1}}, "invoke_ns": 3.0}) == []
     assert json_complaints({"rows": [{"predicted": {"milliseconds": 1.0}}]})
@@ -139,12 +149,12 @@ class Everything:
     @property
     def predicted(self) -> frozenset[str]:
         """As texts: milliseconds, microseconds."""
-        return frozenset(text for time in self.predicted_times for text in (digits(time), f"{1000 * time:.1f}"))
+        return frozenset(text for time in self.predicted_times for text in (digits(time), f"{1000 * time:.1f} µs"))
 
     @property
     def measured(self) -> frozenset[str]:
-        medians = [row.percentile_us(50, scope) for row in self.timed.rows for scope in SCOPES]
-        return frozenset(text for median in medians if median is not None for text in (f"{median:.1f}", digits(median / 1000)))
+        percentiles = [row.percentile_us(percent, scope) for row in self.timed.rows for scope in row.samples for percent in (50, 90, 99)]
+        return frozenset(text for time in percentiles if time is not None for text in (f"{time:.1f} µs", digits(time / 1000)))
 
     def complaints(self, tables: Sequence[Shown]) -> list[str]:
         same = self.predicted & self.measured  # by chance: it tells nothing
@@ -199,7 +209,8 @@ def test_no_table_of_the_terminal_mixes_them(everything: Everything) -> None:
 
 
 def test_no_sentence_gives_a_predicted_time_without_the_word_and_the_interval(everything: Everything) -> None:
-    said = [line for line in everything.sentences if set(NUMBER.findall(line)) & everything.predicted - everything.measured]
+    milliseconds = {digits(time) for time in everything.predicted_times}
+    said = [line for line in everything.sentences if milliseconds.intersection(NUMBER.findall(line))]
     assert len(said) == len(everything.counted.rows), "what --max-ms says of each row"
     for line in said:
         assert re.search(r"predicted [\d.]+ ms \([\d.]+ to [\d.]+\)", line), line
