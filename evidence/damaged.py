@@ -49,14 +49,16 @@ def prove(places: Places) -> list[Finding]:
 
 
 def damages(workspace: Workspace) -> Iterator[Damage]:
-    """Every layer with weights, of every int8 artifact. (The input of an `.onnx` is float: it has no zero point.)"""
+    """Every layer with weights, of every int8 artifact. (What goes into an `.onnx` and what its last layer gives are floats: no zero points.)"""
     for name, facts in workspace.read_json("artifacts/manifest.json")["artifacts"].items():
         if facts["format"] in FORMATS:
             model = workspace.require(f"artifacts/{name}").read_bytes()
-            for index, layer in enumerate(weighted_layers(workspace, facts["source"])):
+            layers, tflite = weighted_layers(workspace, facts["source"]), name.endswith(".tflite")
+            for index, layer in enumerate(layers):
                 yield Damage(SCALED, name, layer, partial(scale_weights, model, index))
-                yield Damage(SHIFTED, name, layer, partial(wrong_zero_point, model, index))
-            if name.endswith(".tflite"):
+                if tflite or layer != layers[-1]:
+                    yield Damage(SHIFTED, name, layer, partial(wrong_zero_point, model, index))
+            if tflite:
                 yield Damage(SHIFTED, name, INPUT, partial(wrong_zero_point, model, None))
             yield Damage(RAW, name, INPUT, partial(not_normalized, model))
 

@@ -127,7 +127,7 @@ def export(
     float32: Annotated[bool, typer.Option("--float32", help="The folded model as it is.")] = False,
     float16: Annotated[bool, typer.Option("--float16", help="Weights in float16.")] = False,
     dynamic: Annotated[bool, typer.Option("--dynamic", help="Large weights in int8, computed in float.")] = False,
-    int16x8: Annotated[bool, typer.Option("--int16x8", help="Activations int16, weights int8: slow, for diagnosis.")] = False,
+    int16x8: Annotated[bool, typer.Option("--int16x8", help="Activations int16, weights int8: close to float32's answers.")] = False,
     mixed: Annotated[
         bool, typer.Option("--mixed", help="Int8 but for the fewest layers that keep the drop within --max-drop; takes minutes.")
     ] = False,
