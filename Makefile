@@ -4,8 +4,8 @@
 # make evidence  train both recipes if that has not been done (an hour or more), put every claim to the test, write docs/evidence.md; resumes
 
 # make validate-boards NCNN=FOLDER   predict published times, fit the boards' weights, write docs/boards.md
-# make reference   measure runs/default, and runs/seed if it is there, here and on simulated boards; write benchmarks/reference/ and README's tables
-#                  (about 5 minutes on a quiet machine; make reference ONLY=local, boards or tables: that part)
+# make reference   measure runs/default, and runs/seed if it is there, here and on simulated boards; write benchmarks/reference/, README's tables and picture
+#                  (about 5 minutes on a quiet machine; make reference ONLY=local, boards or readme: that part)
 
 PYTHON ?= python3.11
 VENV := .venv

@@ -65,7 +65,9 @@ class Form:
 
 
 def agreement(parity: Mapping[str, Any]) -> list[Form]:
-    """The matrix with names that fit: stages first, then the rows in the report's order, as `agreement_matrix` has them."""
+    """The matrix with names that fit: stages first, then the rows in the report's order, as `agreement_matrix` has them. Empty where that is."""
+    if not parity["agreement_matrix"]:
+        return []
     names, values = parity["agreement_matrix"]["names"], parity["agreement_matrix"]["values"]
     rows = [parity["rows"][row] for row in _judged(parity)]
     called = subjects(parity["rows"])

@@ -1,4 +1,4 @@
-"""The dashboard in a real browser: of one workspace, and of ten with 2,000 lines of history each. Also takes README's picture of it."""
+"""The dashboard in a real browser: of one workspace, and of ten with 2,000 lines of history each."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from edgeproof.stages.showing import build_page
 from edgeproof.workspace import Workspace
 from evidence import page_checks
 from evidence.browser import Browser
-from evidence.findings import ROOT, Finding, Places
+from evidence.findings import Finding, Places
 
-PICTURE = ROOT / "docs/figures/dashboard.png"
 WORKSPACES, LINES, OPENINGS = 10, 2_000, 5
 PATIENCE_MS = 1_000.0
 _ACTIONS = {
@@ -36,7 +35,6 @@ def prove(places: Places) -> list[Finding]:
     command = places.command("dashboard")
     with TemporaryDirectory(prefix="edgeproof-") as folder:
         page = build_page([_copied(places.workspaces["compact"], Path(folder) / "default")], Console(), Path(folder) / "dashboard.html")
-        take_picture(page, PICTURE)
         one = _looks(page, command)
         many = build_page(crowd(list(places.workspaces.values()), Path(folder) / "many"), Console(), Path(folder) / "many.html")
         return [*one, *_speed(many, command)]
@@ -74,14 +72,6 @@ def made_up_history(workspace: Workspace, count: int, rng: np.random.Generator) 
             predicted = PredictedTime(value / 100, value / 120, value / 80)
             lines += [common, replace(counted, instructions_predict=1e4 * value, predicted_predict_ms=predicted)]
     return lines[:count]
-
-
-def take_picture(page: Path, path: Path) -> None:
-    """The first screen, light, on a desktop."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with page_checks.opened(page, page_checks.DESKTOP) as browser:
-        browser.run("document.documentElement.style.scrollbarWidth = 'none'")
-        browser.screenshot(path)
 
 
 def _looks(page: Path, command: str) -> list[Finding]:

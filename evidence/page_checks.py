@@ -77,12 +77,12 @@ _CONTRAST = """(() => {
 
 
 @contextmanager
-def opened(page: Path, width: int, *, dark: bool = False) -> Iterator[Browser]:
+def opened(page: Path, width: int, height: int | None = None, *, dark: bool = False) -> Iterator[Browser]:
     """The page in a browser of its own: a phone's or a desktop's."""
     phone = width < 500
     with (
         TemporaryDirectory(prefix="edgeproof-", ignore_cleanup_errors=True) as profile,
-        Browser(Path(profile), width, 740 if phone else 900, touch=phone, dark=dark) as browser,
+        Browser(Path(profile), width, height or (740 if phone else 900), touch=phone, dark=dark) as browser,
     ):
         browser.open(page.resolve().as_uri())
         browser.until(lambda: browser.run("!!document.documentElement.dataset.ready"), "the page's script")

@@ -1,7 +1,7 @@
-"""`python -m evidence.reference`: measure the reference run, write it to benchmarks/reference/, and README's tables from it.
+"""`python -m evidence.reference`: measure the reference run, write it to benchmarks/reference/, and README's tables and picture from it.
 
 It takes finished workspaces of both recipes (that of `seed` only if it is there), without changing them: in a copy, it measures here, with peers
-beside, and counts on every simulated board. `--only local`, `--only boards`: that part. `--only tables`: README from what is committed.
+beside, and counts on every simulated board. `--only local`, `--only boards`: that part. `--only readme`: README from what is committed.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from edge_runtime.errors import EdgeproofError, InputError
 from edgeproof.stages.peering import RECORD
 from edgeproof.workspace import Workspace
 from evidence.findings import ROOT, Places
+from evidence.picture import PICTURE, take_picture
 from export.formats import usual_formats
 from export.peers import PEERS
 
 README = ROOT / "README.md"
+README_ALONE = "readme"  # of --only
 KEPT_SAMPLES = 2048  # a row and scope: both recipes' files together stay below 600 KB, and a p99 needs 662
 ATTEMPTS = 3  # at valid times, before a machine is called too busy
 _USUAL = frozenset(format.name for format in usual_formats())  # as `edgeproof run` makes them: tables are long enough
@@ -37,14 +39,14 @@ _NOT_IN_TABLES = ("hops", "agreement_matrix", "per_class", "flips", "layers", "s
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0; 1 when a part could not be made, with the reason, and is left as it was; 2 when the tables could not."""
+    """0; 1 when a part could not be made, with the reason, and is left as it was; 2 when README's tables and picture could not."""
     options = _options(arguments)
     parts = [options.only] if options.only in PARTS else [] if options.only else PARTS
     places = Places(options.workspace, options.seed).workspaces
     kept = {recipe: Workspace(options.folder / RECIPES[recipe]) for recipe in places}
     made = [_try(part, recipe, workspace, kept[recipe], alone=bool(options.only)) for recipe, workspace in places.items() for part in parts]
     try:
-        write_tables(options.readme, options.folder)
+        write_readme(options.readme, options.folder)
     except EdgeproofError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -71,18 +73,21 @@ def _try(part: str, recipe: str, workspace: Workspace, kept: Workspace, *, alone
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     places = Places()
     parser = argparse.ArgumentParser(prog="python -m evidence.reference", description=__doc__)
-    parser.add_argument("--only", choices=[*PARTS, "tables"], help="this part only, of both recipes")
+    parser.add_argument("--only", choices=[*PARTS, README_ALONE], help="this part only, of both recipes")
     parser.add_argument("-w", "--workspace", type=Path, default=places.compact, help="a finished run of recipe compact (default: %(default)s)")
     parser.add_argument("--seed", type=Path, default=places.seed, help="a finished run of recipe seed (default: %(default)s)")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the reference run is kept (default: benchmarks/reference)")
-    parser.add_argument("--readme", type=Path, default=README, help="whose tables are written (default: README.md)")
+    parser.add_argument("--readme", type=Path, default=README, help="whose tables and picture are written (default: README.md)")
     return parser.parse_args(arguments)
 
 
-def write_tables(readme: Path = README, folder: Path = FOLDER) -> None:
-    """Write the tables of a Markdown file anew."""
+def write_readme(readme: Path = README, folder: Path = FOLDER) -> None:
+    """Write the tables of a Markdown file anew, and the picture that it shows. RuntimeMissingError without a browser: then the picture stays."""
     Workspace(readme.parent).write_text(readme.name, fill(readme.read_text(), read_references(folder)))
     print(f"Written: the tables of {readme}", flush=True)
+    picture = readme.parent / PICTURE
+    take_picture(picture, folder)
+    print(f"Written: {picture}", flush=True)
 
 
 def _check_same_training(workspace: Workspace, kept: Workspace) -> None:
@@ -118,8 +123,11 @@ def _make(part: str, workspace: Workspace, kept: Workspace) -> None:
 
 
 def _facts(artifact: Mapping[str, Any]) -> dict[str, Any]:
-    share = (artifact.get("audit") or {}).get("int8_macs_share")
-    return {**{name: artifact[name] for name in ("format", "sha256", "bytes")}, "audit": {"int8_macs_share": share}}
+    audit = artifact.get("audit") or {}
+    return {
+        **{name: artifact[name] for name in ("format", "sha256", "bytes")},
+        "audit": {name: audit.get(name) for name in ("macs", "int8_macs_share")},
+    }
 
 
 def _keep_formats(workspace: Workspace, formats: Collection[str]) -> None:

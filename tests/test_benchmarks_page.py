@@ -56,7 +56,7 @@ def _cells(text: str, part: str) -> list[dict[str, str]]:
     table = re.search(rf'<table[^>]*data-part="{part}".*?</table>', text, flags=re.S)
     assert table is not None, part
     rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, flags=re.S) for row in re.findall(r"<tr.*?</tr>", table[0], flags=re.S)]
-    plain = [[re.sub(r"<.*?>", "", cell).strip() for cell in row] for row in rows]
+    plain = [[re.sub(r"<.*?>", "", cell).replace("\u00a0", " ").strip() for cell in row] for row in rows]
     return [dict(zip(plain[0], row, strict=True)) for row in plain[1:]]
 
 
@@ -242,13 +242,16 @@ def test_the_command_lists_its_workspaces_once_and_says_what_is_missing(two: Pat
 
 
 @needs_browser
-def test_the_screenshot_of_the_readme_is_one_of_this_page(page: Path, tmp_path: Path) -> None:
-    from evidence.dashboard import take_picture
+def test_readmes_picture_is_what_the_page_shows_of_the_reference_run(tmp_path: Path) -> None:
+    from evidence.picture import PICTURE, take_picture, words_of
 
-    take_picture(page, tmp_path / "picture.png")
-    for path in (tmp_path / "picture.png", ROOT / "docs/figures/dashboard.png"):
+    words = take_picture(tmp_path / "picture.png")
+    assert "Ship compact-tflite-int8.tflite" in words
+    assert "NNCF" in words
+    assert words_of(ROOT / PICTURE) == words, "make reference ONLY=readme"
+    for path in (tmp_path / "picture.png", ROOT / PICTURE):
         with Image.open(path) as picture:
-            assert picture.size == (1440, 900)
+            assert picture.size == (1440, 1080)
             colours = picture.convert("RGB").getcolors(1 << 20)
         assert colours is not None
         assert len(colours) > 50, "something is drawn"

@@ -29,6 +29,8 @@ from benchmarks.tables import (
 )
 from benchmarks.thinning import thin
 from edge_runtime.errors import InputError
+from evidence.browser import CHROMIUM
+from evidence.picture import PICTURE
 from evidence.reference import KEPT_SAMPLES, main
 
 README = Path(__file__).parent.parent / "README.md"
@@ -43,7 +45,7 @@ def references() -> list[Reference]:
 def test_readme_holds_what_the_reference_gives(references: list[Reference]) -> None:
     text = README.read_text()
     assert set(re.findall(r"<!-- table: (.+?) -->", text)) == set(TABLES)
-    assert fill(text, references) == text, "run make reference ONLY=tables"
+    assert fill(text, references) == text, "run make reference ONLY=readme"
 
 
 def test_the_reference_is_small_and_whole(references: list[Reference]) -> None:
@@ -159,17 +161,19 @@ def test_a_peer_that_was_not_made_says_why(references: list[Reference]) -> None:
     assert peers_table([replace(references[0], peers=[row])])[-1].endswith("| not made: openvino not installed |")
 
 
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH: apt install chromium")
 def test_the_command_writes_tables_and_says_what_is_missing(references: list[Reference], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("<!-- table: results -->\n<!-- end -->\n")
     places = ("--workspace", str(tmp_path / "none"), "--seed", str(tmp_path / "none"), "--readme", str(readme))
-    assert main(["--only", "tables", *places]) == 0
+    assert main(["--only", "readme", *places]) == 0
     assert "| tflite-int8 |" in readme.read_text()
+    assert (tmp_path / PICTURE).exists()
     assert main(["--only", "local", *places]) == 1
     assert "compact, local: left as it is: " in (said := capsys.readouterr().err)
     assert "parity.json does not exist yet: run `edgeproof parity" in said
     assert read_references() == references
-    assert main(["--only", "tables", "--folder", str(tmp_path / "reference"), *places]) == 2
+    assert main(["--only", "readme", "--folder", str(tmp_path / "reference"), *places]) == 2
     assert "holds no reference run" in capsys.readouterr().err
 
 

@@ -35,7 +35,7 @@ def prediction_cell(prediction: Prediction | None) -> Cell:
     if prediction is None:
         return missing("No time was predicted: that takes LLVM (edgeproof doctor says what to install).")
     cycles = f"{millions(prediction.cycles)} cycles, {millions(prediction.instructions)} instructions; 1 thread."
-    return Cell(str(prediction), cycles, prediction.milliseconds)
+    return Cell(str(prediction).replace(" ms", "\u00a0ms"), cycles, prediction.milliseconds)
 
 
 def _line(result: CountResult, row: CountRow, called: dict[str, str]) -> Line:
