@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from contextlib import suppress
+from glob import glob
+from pathlib import Path
+from typing import Any
 
 _OURS = {"train", "export", "benchmarks", "edge_runtime", "edgeproof"}
 _CHECK = {"typer", "rich", "jinja2", "altair", "vl_convert", "PIL", "flatbuffers", "google", "onnxruntime", "ai_edge_litert", "shiv"}
@@ -10,12 +16,22 @@ _CHECK = {"typer", "rich", "jinja2", "altair", "vl_convert", "PIL", "flatbuffers
 
 def script() -> None:
     """Run the command line and exit with its code."""
+    signal.signal(signal.SIGTERM, _interrupt)  # as `timeout`, a supervisor or a CI job that is cancelled ends it
     try:
         from edgeproof.cli import main
     except ModuleNotFoundError as error:
         print(f"error: {missing_package(error)}", file=sys.stderr)
         sys.exit(2)
     sys.exit(main())
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    """End as after Ctrl-C. A terminal interrupts workers and emulators, too; this signal came to one process alone."""
+    for children in glob("/proc/self/task/*/children"):
+        for child in Path(children).read_text().split():
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(int(child), signal.SIGTERM)
+    raise KeyboardInterrupt
 
 
 def missing_package(error: ModuleNotFoundError) -> str:

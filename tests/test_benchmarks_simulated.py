@@ -171,7 +171,8 @@ def test_a_program_that_fails_is_named_with_its_last_line(tmp_path: Path) -> Non
         run_program(("ls", str(tmp_path / "nothing-there")), "Looking")
 
 
-def test_after_ctrl_c_no_emulator_runs(copied: Path) -> None:
+@pytest.mark.parametrize("terminal", [True, False])
+def test_after_an_interrupt_no_emulator_runs(terminal: bool, copied: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (30_000, 8, 8, 1), np.uint8)
     validation = dict(np.load(copied / "w/validation.npz"))
     share = 1 + len(images) // len(validation["images"])
@@ -184,7 +185,10 @@ def test_after_ctrl_c_no_emulator_runs(copied: Path) -> None:
             while "Parity on sim-pi4" not in process.stderr.readline():
                 pass
             _wait_until(lambda: bool(emulators(process.pid)))
-            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+            if terminal:
+                os.killpg(process.pid, signal.SIGINT)
+            else:  # as `timeout` and supervisors do
+                process.terminate()
             assert process.wait(timeout=60) == 130
         finally:
             process.kill()

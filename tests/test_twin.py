@@ -81,7 +81,8 @@ def test_the_python_interface_runs_beside_a_train_module_of_the_users_own(twin_f
     (tmp_path / "train.py").write_text("raise RuntimeError('the wrong train')")
     program = (
         "import edgeproof\n"
-        f"result = edgeproof.run('w', model={str(twin_folder / 'stranger.h5')!r}, data={str(twin_folder / 'pictures')!r}, epochs=1, max_drop=4)\n"
+        f"stranger = {{'model': {str(twin_folder / 'stranger.h5')!r}, 'data': {str(twin_folder / 'pictures')!r}}}\n"
+        "result = edgeproof.run('w', **stranger, epochs=1, max_drop=4, seconds=0.2)\n"
         "print(result.verdict, result.ship_path, len(result.rows))\n"
         "try:\n"
         "    edgeproof.run('w', recipe='compct')\n"
