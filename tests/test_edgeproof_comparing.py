@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks.results import SCHEMA
+from benchmarks.results import SCHEMA, LatencyResult, read_result
 from benchmarks.tables import FOLDER
 from edge_runtime.board import host_facts
 from edge_runtime.errors import EdgeproofError, InputError
-from edgeproof.stages.comparing import references_of
+from edgeproof.commands.printing import show_measured
+from edgeproof.console import Console
+from edgeproof.stages.comparing import References, references_of
 from tests.foreign import tflite_without_metadata
 
 ROW = {"artifact": "a.tflite", "format": "tflite-int8", "sha256": "ab"}
@@ -104,3 +106,22 @@ def test_other_references_that_are_none(tiny_artifacts: dict[str, Path], tmp_pat
         references_of(bare, ["sim-pi4"])
     with pytest.raises(InputError, match="--max-slowdown is a number of percent"):
         references_of(bare, ["local"], float("nan"))
+
+
+def test_a_reference_that_turns_out_unlike_costs_nothing_that_was_measured(capfd: pytest.CaptureFixture[str]) -> None:
+    measured = read_result(FOLDER / "local.json")
+    elsewhere = LatencyResult({**measured.fields, "host": {**measured.fields["host"], "cpu": "another processor"}})
+    for as_json in (False, True):
+        console = Console(as_json=as_json)
+        assert show_measured([measured], References({}, {"local": elsewhere}, (), None), console) == 2
+        console._out.file.close()
+        console._err.file.close()
+        shown, said = capfd.readouterr()
+        (line,) = said.splitlines()
+        assert "Times compare only on one machine" in line
+        if as_json:
+            given = json.loads(shown)
+            assert given["comparison"] == {"verdict": None, "passed": False, "lines": [line]}
+            assert given["rows"] == measured.fields["rows"]
+        else:
+            assert "tflite-int8" in shown
