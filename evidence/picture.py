@@ -15,7 +15,7 @@ from benchmarks.dashboard import render
 from benchmarks.outputs import Outputs
 from benchmarks.page.subject import Subject, Validation
 from benchmarks.peers import read_peers
-from benchmarks.tables import FOLDER, read_reference
+from benchmarks.tables import DEFAULT, FOLDER, read_reference
 from evidence import page_checks
 
 PICTURE = Path("docs/figures/dashboard.png")  # beside README
@@ -29,7 +29,7 @@ _HEIGHT = 1080  # pixels: down to the other tools' rows
 
 def reference_subject(folder: Path = FOLDER) -> Subject:
     """What is known of the default recipe without its workspace. No images, and no answers to single ones: parts further down stay empty."""
-    reference = read_reference("default", folder)
+    reference = read_reference(DEFAULT, folder)
     return Subject(
         name="default",
         option="",
