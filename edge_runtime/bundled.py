@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from edge_runtime.errors import InputError
 
@@ -17,8 +16,7 @@ FOLDER = Path(__file__).parent.parent / "edge_bundle"
 MANIFEST = "manifest.json"
 
 
-@dataclass(frozen=True)
-class Bundled:
+class Bundled(NamedTuple):
     """What `edge_bundle/manifest.json` names: {"model": file name, "golden": file name, "sha256": {file name: sum}, "runtime": name}.
 
     golden is None for a model that edgeproof did not export. assume: metadata for a model that carries none, as `Classifier` takes it.

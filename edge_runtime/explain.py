@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_runtime.errors import InputError
-from edge_runtime.photo import Step
+from edge_runtime.pictures import Step
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -11,7 +11,6 @@ numpy and Pillow only. Each step is kept, to be shown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +18,7 @@ import numpy as np
 from edge_runtime.components import main_components
 from edge_runtime.errors import InputError
 from edge_runtime.ink import Ink, boxes, mass_centres, stroke_widths
+from edge_runtime.pictures import Step
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,15 +29,6 @@ CLEARER = 1.5  # times the contrast of the brightness, for a colour to be used i
 LEAST_PAPER = 48  # of 255: on a darker one differences count as on this, or the camera's noise would be ink
 LEAST_CONTRAST = 0.1  # of the paper's brightness: what differs less is the paper's own grain
 FULL_INK = 0.75  # quantile of the pixels over the threshold that counts as full ink
-
-
-@dataclass(frozen=True)
-class Step:
-    """One picture on the way: uint8 [H, W] or [H, W, C], and what was done to get there."""
-
-    name: str
-    about: str
-    pixels: np.ndarray
 
 
 def working_side(shape: tuple[int, int, int]) -> int:

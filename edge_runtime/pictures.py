@@ -7,12 +7,11 @@ stands in the training pictures (`Preprocessing.ink`), it is taken for a photo o
 from __future__ import annotations
 
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from edge_runtime.errors import InputError, first_line
-from edge_runtime.photo import Step, ink_steps, working_side
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,6 +20,14 @@ if TYPE_CHECKING:
 
 MAX_SIDE = 4096  # pixels, of pictures that come over the network
 _FOREIGN_FORMATS = ("PNG", "JPEG")
+
+
+class Step(NamedTuple):
+    """One picture on the way: uint8 [H, W] or [H, W, C], and what was done to get there."""
+
+    name: str
+    about: str
+    pixels: np.ndarray
 
 
 def read_steps(path: Path, contract: Preprocessing) -> list[Step]:
@@ -79,6 +86,8 @@ def picture_steps(picture: Image, contract: Preprocessing) -> list[Step]:
     if contract.ink is None:
         resized = _coloured(upright, contract).resize((contract.width, contract.height), Image.Resampling.BILINEAR)
         return [Step("upright", given, np.asarray(upright)), _contract_step("resize", "stretched to the model's size", resized, contract)]
+    from edge_runtime.photo import ink_steps  # here and below: pixels that come as an array should not wait for it
+
     _shrink(upright, contract)
     return [Step("upright", given, np.asarray(upright)), *ink_steps(upright, contract.ink, contract.shape)]
 
@@ -110,6 +119,8 @@ def _upright(picture: Image, contract: Preprocessing) -> Image:
 def _shrink(picture: Image, contract: Preprocessing) -> None:
     """In place, to what is needed to find ink; smaller pictures stay. (Of a JPEG, Pillow then decodes a half, a quarter or an eighth.)"""
     from PIL import Image
+
+    from edge_runtime.photo import working_side
 
     side = working_side(contract.shape)
     picture.thumbnail((side, side), Image.Resampling.BILINEAR)

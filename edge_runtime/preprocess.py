@@ -19,7 +19,7 @@ from edge_runtime.ink import PHOTOS, Ink
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from edge_runtime.photo import Step
+    from edge_runtime.pictures import Step
 
 # Pillow's own bilinear filter: half-pixel centres, widened (antialiased) when it shrinks. No other resize gives the same bytes.
 RESIZE = "pillow-bilinear-antialias"

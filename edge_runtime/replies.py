@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from edge_runtime.photo import Step
+    from edge_runtime.pictures import Step
 
 
 def likeliest(probabilities: np.ndarray, names: Sequence[str], count: int) -> list[dict[str, Any]]:

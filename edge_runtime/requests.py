@@ -13,8 +13,7 @@ import numpy as np
 
 from edge_runtime.classifier import Classifier
 from edge_runtime.errors import InputError
-from edge_runtime.photo import Step
-from edge_runtime.pictures import decode_steps
+from edge_runtime.pictures import Step, decode_steps
 from edge_runtime.preprocess import Preprocessing
 from edge_runtime.replies import likeliest, told
 

@@ -19,7 +19,7 @@ from edgeproof.workspace import Workspace
 from evidence.findings import Finding, Places
 
 SLOWEST_TO_BARE = 1.15
-PAIRS = 41  # a start takes a fifth of a second and varies by a tenth of that
+PAIRS = 101  # a start takes a seventh of a second; with 41 the ratio still varied by a twentieth
 BARE_TFLITE = """
 import sys
 import numpy as np
