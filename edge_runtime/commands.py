@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from edge_runtime.collection import no_collection
 from edge_runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,16 +63,13 @@ def _golden(options: argparse.Namespace) -> Path:
 
 def open_classifier(options: argparse.Namespace) -> Classifier:
     """The chosen model, opened without the interpreter's greetings."""
-    gc.disable()  # numpy and an interpreter leave no garbage to look for, and looking takes 2 % of a start
-    try:
+    with no_collection():  # importing numpy and an interpreter leaves no garbage to look for, and looking takes 2 % of a start
         from edge_runtime.classifier import Classifier
         from edge_runtime.native_output import silenced
 
         chosen = choose_model(options)
         with silenced(2):
             return Classifier.load(chosen.model, chosen.runtime, options.threads, assume=chosen.assume, sha256=chosen.sha256)
-    finally:
-        gc.enable()
 
 
 def classify(options: argparse.Namespace) -> int:
@@ -81,7 +78,7 @@ def classify(options: argparse.Namespace) -> int:
     if options.explain and len(options.images) > 1:
         raise InputError(f"--explain draws the steps of one picture, got {len(options.images)}.")
     classifier = open_classifier(options)
-    from edge_runtime.replies import likeliest, told
+    from edge_runtime.replies import likeliest, told  # only now: it imports numpy, with the collector on
 
     contract = classifier.metadata.preprocessing.reading(options.photo)
     for path in options.images:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 
 from edge_runtime.classifier import Classifier
-from edge_runtime.timing import no_collection
+from edge_runtime.collection import no_collection
 
 MARK = 0x65646765000000  # as in blocks.c; the lowest three bytes are the window's number, 0 to begin one
 WARM_UP_RUNS = 20  # until the Python interpreter has specialized its bytecode, and an allocator its sizes

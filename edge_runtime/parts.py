@@ -15,9 +15,10 @@ from typing import NamedTuple
 import numpy as np
 
 from edge_runtime.classifier import Classifier
+from edge_runtime.collection import no_collection
 from edge_runtime.counting import SCOPES, WARM_UP_RUNS, count_invokes, count_windows
 from edge_runtime.opened import OpenModel
-from edge_runtime.timing import REFILL_RUNS, TimedModel, no_collection
+from edge_runtime.timing import REFILL_RUNS, TimedModel
 
 LEAST_ROUNDS = 20
 MOST_ROUNDS = 400

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from edge_runtime.classifier import Classifier
+from edge_runtime.collection import no_collection
 from edge_runtime.pictures import decode_steps
-from edge_runtime.timing import REFILL_RUNS, no_collection
+from edge_runtime.timing import REFILL_RUNS
 
 PICTURE_SCALE = 2  # picture pixels a pixel of the model's, each way
 

@@ -6,15 +6,14 @@ One pass takes four clock readings and so yields two scopes of the very same run
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from edge_runtime.classifier import Classifier
+from edge_runtime.collection import no_collection
 
 WARM_UP_RUNS = 50
 WARM_UP_SECONDS = 0.5
@@ -105,18 +104,6 @@ class TimedModel:
         image = self.images[self.position : self.position + 1]
         self.position = (self.position + 1) % len(self.images)
         return image
-
-
-@contextlib.contextmanager
-def no_collection() -> Iterator[None]:
-    """The garbage collector off: a collection inside a run would be billed to the model."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def clock_tick_ns(clock: Callable[[], int] = time.perf_counter_ns) -> int:

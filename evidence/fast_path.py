@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 
 from benchmarks.statistics import ratio_interval
 from edge_runtime.classifier import Classifier
+from edge_runtime.collection import no_collection
 from edge_runtime.interpreter import find_runtime, import_runtime
 from edgeproof.workspace import Workspace
 from evidence.alone import timed_alone
@@ -71,10 +71,10 @@ def measure_here(model: str, runtime: str, images_file: str, rounds: str) -> Non
         (lambda picture: classifier.predict(picture).labels, pictures),
         (lambda picture: classifier.predict(picture).probabilities, pictures),
     ]
-    gc.disable()  # a collection inside a run would be billed to whoever is running
-    for _ in range(WARM_UP_ROUNDS):
-        _round(ways)
-    print(json.dumps([_round(ways) for _ in range(int(rounds))]))
+    with no_collection():
+        for _ in range(WARM_UP_ROUNDS):
+            _round(ways)
+        print(json.dumps([_round(ways) for _ in range(int(rounds))]))
 
 
 def _round(ways: list[tuple[Callable[[np.ndarray], Any], list[np.ndarray]]]) -> list[float]:

@@ -13,7 +13,8 @@ import numpy as np
 
 from benchmarks.statistics import ratio_interval
 from edge_runtime.classifier import Classifier
-from edge_runtime.timing import REFILL_RUNS, TIMED_IMAGES, TimedModel, no_collection
+from edge_runtime.collection import no_collection
+from edge_runtime.timing import REFILL_RUNS, TIMED_IMAGES, TimedModel
 from edgeproof.workspace import Workspace
 from evidence.alone import timed_alone
 from evidence.fast_path import bare_call
