@@ -1,18 +1,22 @@
 """Does every export answer like the baseline? The verdict, from saved outputs alone.
 
 Non-inferiority on paired images, with a margin declared beforehand: with L and U the one-sided 95 % bounds of the drop (Tango, 1998),
-PASS if U <= margin, FAIL if L > margin, else INCONCLUSIVE. All functions here are pure; `benchmarks.matrix` collects the outputs.
+PASS if U <= margin, FAIL if L > margin, else INCONCLUSIVE. Whatever its labels, an export whose logits are less than half or more than twice
+as large FAILs (`benchmarks.confidence`). All functions here are pure; `benchmarks.matrix` collects the outputs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from benchmarks import statistics
+from benchmarks import confidence, statistics
+from benchmarks.forms import Form, agreement_matrix, export_form, flip_counts, flips, keras_form, recall_changes
 from benchmarks.outputs import Outputs
 from benchmarks.reports.wording import points
 
@@ -28,6 +32,11 @@ class Reference:
     labels: np.ndarray
     baseline: np.ndarray
     stages: dict[str, np.ndarray]  # "folded" and "qat", those that exist
+
+    @cached_property
+    def forms(self) -> dict[str, Form]:
+        """The chain that leads to the exports: the baseline, then its stages."""
+        return {name: keras_form(name, values) for name, values in {"baseline": self.baseline, **self.stages}.items()}
 
     def first(self, images: int) -> Reference:
         """The same on the first images only."""
@@ -57,6 +66,7 @@ class Row:
     mcnemar_p: float | None
     max_abs_probability_error: float | None
     mean_abs_probability_error: float | None
+    logit_scale: float | None  # times the baseline's; None, too, where hardly any image is unsure
     ties: int | None
     gates: bool
     verdict: str
@@ -75,6 +85,7 @@ class Hop:
     fixed: int
     drop_pp: float
     drop_upper_pp: float
+    logit_scale: float | None
     verdict: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -116,20 +127,18 @@ class Report:
 def judge(reference: Reference, outputs: Sequence[Outputs], *, margin_pp: float, baseline_sha256: str) -> Report:
     """Judge every artifact's outputs against the baseline on the same images."""
     rows = tuple(_row(reference, answers, margin_pp) for answers in outputs)
-    ran = [(index, answers) for index, answers in enumerate(outputs) if rows[index].accuracy is not None]
+    labels, chain = reference.labels, reference.forms
+    baseline = chain["baseline"]
+    exports = {index: export_form(outputs[index]) for index, row in enumerate(rows) if row.accuracy is not None}
     return Report(
         verdict=overall_verdict(rows),
         margin_pp=margin_pp,
-        baseline={
-            "accuracy": _accuracy(reference.labels, reference.baseline),
-            "images": len(reference.labels),
-            "sha256": baseline_sha256,
-        },
+        baseline={"accuracy": float((baseline.labels == labels).mean()), "images": len(labels), "sha256": baseline_sha256},
         rows=rows,
-        hops=tuple(_hops(reference, ran, margin_pp)),
-        agreement_matrix=_agreement_matrix(reference, ran),
-        per_class=tuple(_per_class(reference, ran)),
-        flips=tuple(_flips(reference, ran)),
+        hops=tuple(_hops(reference, outputs, exports, margin_pp)),
+        agreement_matrix=agreement_matrix([*chain.values(), *exports.values()]),
+        per_class=tuple(change for index, export in exports.items() for change in recall_changes(labels, baseline, export, index)),
+        flips=tuple(flip for index, export in exports.items() for flip in flips(labels, baseline, export, index)),
     )
 
 
@@ -155,17 +164,20 @@ def _row(reference: Reference, answers: Outputs, margin_pp: float) -> Row:
     strange = int((~np.isfinite(answers.raw)).any(axis=1).sum())
     if strange:
         return _unjudged(identity, images, gates, FAIL, f"{strange} images give NaN or infinity")
-    probabilities = answers.probabilities
-    export, baseline = answers.labels, reference.baseline.argmax(axis=1)
-    broken, fixed = _flip_counts(reference.labels, baseline, export)
+    baseline, export = reference.forms["baseline"], export_form(answers)
+    broken, fixed = flip_counts(reference.labels, baseline, export)
     lower, upper = statistics.tango_interval(broken, fixed, images)
+    scale = confidence.logit_scale(baseline.probabilities, export.probabilities)
     verdict, reason = decide(broken, fixed, images, margin_pp)
-    agree = int((export == baseline).sum())
-    error = np.abs(probabilities - reference.baseline)
+    fault = confidence.fault(scale)
+    if verdict != FAIL and fault:
+        verdict, reason = FAIL, fault
+    agree = int((export.labels == baseline.labels).sum())
+    error = np.abs(export.probabilities - baseline.probabilities)
     return Row(
         **identity,
         images=images,
-        accuracy=float((export == reference.labels).mean()),
+        accuracy=float((export.labels == reference.labels).mean()),
         drop_pp=100 * (broken - fixed) / images,
         drop_lower_pp=100 * lower,
         drop_upper_pp=100 * upper,
@@ -176,6 +188,7 @@ def _row(reference: Reference, answers: Outputs, margin_pp: float) -> Row:
         mcnemar_p=statistics.mcnemar_p(broken, fixed),
         max_abs_probability_error=float(error.max()),
         mean_abs_probability_error=float(error.mean()),
+        logit_scale=scale,
         ties=int(((answers.raw == answers.raw.max(axis=1, keepdims=True)).sum(axis=1) > 1).sum()),
         gates=gates,
         verdict=verdict,
@@ -208,77 +221,19 @@ def decide(broken: int, fixed: int, images: int, margin_pp: float) -> tuple[str,
     return verdict, f"drop between {points(lower)} and {points(upper)} pp at 95 %, margin {margin_pp:g}: {remedy}"
 
 
-def _flip_counts(labels: np.ndarray, before: np.ndarray, after: np.ndarray) -> tuple[int, int]:
-    was_right, is_right = before == labels, after == labels
-    return int((was_right & ~is_right).sum()), int((~was_right & is_right).sum())
+def _hops(reference: Reference, outputs: Sequence[Outputs], exports: Mapping[int, Form], margin_pp: float) -> Iterator[Hop]:
+    chain = reference.forms
+    for before, after in pairwise(chain.values()):
+        yield _hop(reference.labels, before, after, after.name, None, margin_pp)
+    for index, export in exports.items():
+        source = chain.get(outputs[index].source, chain["baseline"])
+        yield _hop(reference.labels, source, export, outputs[index].artifact, index, margin_pp)
 
 
-def _accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    return float((probabilities.argmax(axis=1) == labels).mean())
-
-
-def _hops(reference: Reference, ran: Sequence[tuple[int, Outputs]], margin_pp: float) -> list[Hop]:
-    labels = reference.labels
-    chain = {"baseline": reference.baseline, **reference.stages}
-    answered = {name: probabilities.argmax(axis=1) for name, probabilities in chain.items()}
-    names = list(chain)
-    hops = [_hop(labels, a, answered[a], b, answered[b], None, margin_pp) for a, b in zip(names, names[1:], strict=False)]
-    for index, answers in ran:
-        source, export = answers.source if answers.source in chain else "baseline", answers.labels
-        hops.append(_hop(labels[: len(export)], source, answered[source][: len(export)], answers.artifact, export, index, margin_pp))
-    return hops
-
-
-def _hop(labels: np.ndarray, from_: str, before: np.ndarray, to: str, after: np.ndarray, row: int | None, margin_pp: float) -> Hop:
-    broken, fixed = _flip_counts(labels, before, after)
-    lower, upper = (100 * bound for bound in statistics.tango_interval(broken, fixed, len(labels)))
-    verdict = verdict_of(lower, upper, margin_pp)
-    return Hop(from_, to, row, len(labels), broken, fixed, 100 * (broken - fixed) / len(labels), upper, verdict)
-
-
-def _agreement_matrix(reference: Reference, ran: Sequence[tuple[int, Outputs]]) -> dict[str, Any]:
-    """Share of images on which each pair of forms gives the same top-1; of the first images, where one of them saw only those."""
-    forms = {"baseline": reference.baseline.argmax(axis=1)}
-    forms |= {name: probabilities.argmax(axis=1) for name, probabilities in reference.stages.items()}
-    forms |= {_form(answers): answers.labels for _, answers in ran}
-    values = [[_agreement(a, b) for b in forms.values()] for a in forms.values()]
-    return {"names": list(forms), "values": values}
-
-
-def _agreement(a: np.ndarray, b: np.ndarray) -> float:
-    common = min(len(a), len(b))
-    return float((a[:common] == b[:common]).mean())
-
-
-def _form(answers: Outputs) -> str:
-    """What tells this row from all others."""
-    kernels = "" if answers.kernels == "default" else f" ({answers.kernels} kernels)"
-    target = "" if answers.target == "local" else f" at {answers.target}"
-    return f"{answers.artifact} on {answers.runtime}{kernels}{target}"
-
-
-def _per_class(reference: Reference, ran: Sequence[tuple[int, Outputs]]) -> list[dict[str, Any]]:
-    """Recall of each class before and after."""
-    table = []
-    baseline = reference.baseline.argmax(axis=1)
-    for index, answers in ran:
-        export = answers.labels
-        for label in range(reference.baseline.shape[1]):
-            members = np.flatnonzero(reference.labels[: len(export)] == label)
-            if members.size:
-                before, after = float((baseline[members] == label).mean()), float((export[members] == label).mean())
-                table.append({"row": index, "class": label, "baseline_recall": before, "export_recall": after, "change_pp": 100 * (after - before)})
-    return table
-
-
-def _flips(reference: Reference, ran: Sequence[tuple[int, Outputs]]) -> list[dict[str, Any]]:
-    """Every image whose answer changed: `index` counts within the validation part."""
-    baseline = reference.baseline.argmax(axis=1)
-    flips = []
-    for row, answers in ran:
-        export = answers.labels
-        flips += [
-            {"index": int(i), "label": int(reference.labels[i]), "baseline": int(baseline[i]), "export": int(export[i]), "row": row}
-            for i in np.flatnonzero(export != baseline[: len(export)])
-        ]
-    return flips
+def _hop(labels: np.ndarray, before: Form, after: Form, to: str, row: int | None, margin_pp: float) -> Hop:
+    images = len(after.labels)
+    broken, fixed = flip_counts(labels, before, after)
+    lower, upper = (100 * bound for bound in statistics.tango_interval(broken, fixed, images))
+    scale = confidence.logit_scale(before.probabilities[:images], after.probabilities)
+    verdict = FAIL if confidence.fault(scale) else verdict_of(lower, upper, margin_pp)
+    return Hop(before.name, to, row, images, broken, fixed, 100 * (broken - fixed) / images, upper, scale, verdict)

@@ -48,7 +48,7 @@ def _culprit(report: Report, index: int, answers: Outputs) -> Culprit | None:
     if not failing and not own:  # no numbers, or not as many as there are classes
         return Culprit(answers.source, answers.artifact, True)
     worst = failing[0] if failing else max(chain, key=lambda hop: hop.drop_pp)
-    return Culprit(worst.from_, worst.to, worst.row is not None) if worst.drop_pp > 0 else None
+    return Culprit(worst.from_, worst.to, worst.row is not None) if worst.verdict == FAIL or worst.drop_pp > 0 else None
 
 
 def explain(report: Report, found: Mapping[int, Culprit], tables: Mapping[int, Sequence[LayerRow]]) -> Report:

@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.layers import INPUT
-from benchmarks.parity import FAIL, PASS
+from benchmarks.parity import FAIL
 from edgeproof.console import Console
 from edgeproof.stages.judging import judge_parity
 from edgeproof.workspace import Workspace
 from evidence.damaging import not_normalized, replace_artifact, scale_weights, weighted_layers, wrong_zero_point
 from evidence.findings import Finding, Places
 
-FORMATS = ("tflite-int8", "tflite-int8-ptq", "onnx-int8")
+QUANTIZED = ("tflite-int8", "tflite-int8-ptq", "onnx-int8")  # have zero points to get wrong
 SCALED, SHIFTED, RAW = "one layer's weights × 4", "one tensor's zero point moved to the end of its range", "inputs not normalized (0 to 255)"
 
 
@@ -49,18 +49,17 @@ def prove(places: Places) -> list[Finding]:
 
 
 def damages(workspace: Workspace) -> Iterator[Damage]:
-    """Every layer with weights, of every int8 artifact. (What goes into an `.onnx` and what its last layer gives are floats: no zero points.)"""
+    """Every layer with weights, of every artifact. (What goes into an `.onnx` and what its last layer gives are floats: no zero points.)"""
     for name, facts in workspace.read_json("artifacts/manifest.json")["artifacts"].items():
-        if facts["format"] in FORMATS:
-            model = workspace.require(f"artifacts/{name}").read_bytes()
-            layers, tflite = weighted_layers(workspace, facts["source"]), name.endswith(".tflite")
-            for index, layer in enumerate(layers):
-                yield Damage(SCALED, name, layer, partial(scale_weights, model, index))
-                if tflite or layer != layers[-1]:
-                    yield Damage(SHIFTED, name, layer, partial(wrong_zero_point, model, index))
-            if tflite:
-                yield Damage(SHIFTED, name, INPUT, partial(wrong_zero_point, model, None))
-            yield Damage(RAW, name, INPUT, partial(not_normalized, model))
+        model = workspace.require(f"artifacts/{name}").read_bytes()
+        layers, tflite = weighted_layers(workspace, facts["source"]), name.endswith(".tflite")
+        for index, layer in enumerate(layers):
+            yield Damage(SCALED, name, layer, partial(scale_weights, model, index))
+            if facts["format"] in QUANTIZED and (tflite or layer != layers[-1]):
+                yield Damage(SHIFTED, name, layer, partial(wrong_zero_point, model, index))
+        if facts["format"] in QUANTIZED and tflite:
+            yield Damage(SHIFTED, name, INPUT, partial(wrong_zero_point, model, None))
+        yield Damage(RAW, name, INPUT, partial(not_normalized, model))
 
 
 def judged(workspace: Workspace) -> Iterator[Found]:
@@ -79,28 +78,29 @@ def judged(workspace: Workspace) -> Iterator[Found]:
 
 
 def findings(name: str, found: list[Found], command: str) -> list[Finding]:
-    """One for each kind of damage. What answers as before, though spoilt, passes rightly; it is listed.
+    """One for each kind of damage: every row of it fails, and names the spoilt layer."""
+    return [_finding(name, kind, [one for one in found if one.damage.kind == kind], command) for kind in (SCALED, SHIFTED, RAW)]
 
-    (The last convolution before a mean and one Dense may be multiplied as one likes: all logits grow alike.)
-    """
-    told = []
-    for kind in (SCALED, SHIFTED, RAW):
-        own = [one for one in found if one.damage.kind == kind]
-        caught = [one for one in own if one.verdict != PASS]
-        right = [one for one in caught if one.named == one.damage.layer]
-        kept = [
-            f"{one.damage.layer} of {one.format} on {one.runtime}: {one.verdict}, {one.reason.split(';')[0]}" for one in own if one.verdict != "FAIL"
-        ]
-        wrong = [f"{one.damage.layer} of {one.format} on {one.runtime}: {one.reason}" for one in caught if one not in right]
-        failing = sum(one.verdict == FAIL for one in own)
-        figure = f"{failing} of {len(own)} rows FAIL; of {len(caught)} that do not pass {len(right)} name the spoilt layer"
-        told.append(
-            Finding(
-                f"{name}: {kind} ({len({(one.damage.artifact, one.damage.layer) for one in own})} spoilt files)",
-                "what loses answers does not pass, and the layer named is the spoilt one",
-                "; ".join([figure, *(f"not failed: {text}" for text in kept), *(f"wrongly named: {text}" for text in wrong)]),
-                bool(caught) and len(right) == len(caught),
-                command,
-            )
-        )
-    return told
+
+def _finding(name: str, kind: str, found: list[Found], command: str) -> Finding:
+    failing = [one for one in found if one.verdict == FAIL]
+    right = [one for one in failing if one.named == one.damage.layer]
+    kept = [f"{_place(one)}: {one.verdict}, {one.reason}" for one in found if one not in failing]
+    wrong = [f"{_place(one)}: {one.reason}" for one in failing if one not in right]
+    return Finding(
+        f"{name}: {kind} ({len({(one.damage.artifact, one.damage.layer) for one in found})} spoilt files)",
+        "every row FAILs, and the layer named is the spoilt one",
+        "; ".join(
+            [
+                f"{len(failing)} of {len(found)} rows FAIL; {len(right)} name the spoilt layer",
+                *(f"not failed: {text}" for text in kept),
+                *(f"wrongly named: {text}" for text in wrong),
+            ]
+        ),
+        bool(found) and len(right) == len(found),
+        command,
+    )
+
+
+def _place(one: Found) -> str:
+    return f"{one.damage.layer} of {one.format} on {one.runtime}"

@@ -79,12 +79,28 @@ def _tflite_operators(file: Any, kinds: Sequence[str]) -> list[Any]:
 
 
 def _scale_tflite(file: Any, layer: int, factor: int) -> None:
-    weights, bias = (file.subgraphs[0].tensors[index] for index in _tflite_operators(file, _TFLITE_WEIGHTED)[layer].inputs[1:3])
-    weights.quantization.scale = [factor * scale for scale in weights.quantization.scale]
-    bias.quantization.scale = [factor * scale for scale in bias.quantization.scale]
-    kind = {4: np.int32, 8: np.int64}[len(file.buffers[bias.buffer].data) // int(np.prod(bias.shape))]
-    steps = np.frombuffer(bytes(bytearray(file.buffers[bias.buffer].data)), kind)
-    file.buffers[bias.buffer].data = np.frombuffer(np.round(steps / factor).astype(kind).tobytes(), np.uint8)
+    weights, bias = (_stored(file, index) for index in _tflite_operators(file, _TFLITE_WEIGHTED)[layer].inputs[1:3])
+    if weights.quantization.scale is None:
+        _change_buffer(file, weights, lambda values: factor * values)
+    else:
+        weights.quantization.scale = [factor * scale for scale in weights.quantization.scale]
+    if bias.quantization.scale is not None:  # by the kernels' rule, input scale times weight scale: it keeps its value in fewer steps
+        bias.quantization.scale = [factor * scale for scale in bias.quantization.scale]
+        _change_buffer(file, bias, lambda steps: np.round(steps / factor))
+
+
+def _stored(file: Any, index: int) -> Any:
+    """The tensor that is in the file: float16 weights and biases reach their operator through a DEQUANTIZE."""
+    (stored,) = [one.inputs[0] for one in _tflite_operators(file, ("DEQUANTIZE",)) if one.outputs[0] == index] or [index]
+    return file.subgraphs[0].tensors[stored]
+
+
+def _change_buffer(file: Any, tensor: Any, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    from ai_edge_litert import schema_py_generated as schema
+
+    kinds = {getattr(schema.TensorType, kind.upper()): kind for kind in ("float32", "float16", "int32", "int64")}
+    values = np.frombuffer(bytes(bytearray(file.buffers[tensor.buffer].data)), kinds[tensor.type])
+    file.buffers[tensor.buffer].data = np.frombuffer(change(values).astype(values.dtype).tobytes(), np.uint8)
 
 
 def _shift_tflite(file: Any, layer: int | None) -> None:
@@ -120,10 +136,12 @@ def _change_constant(graph: Any, name: str, change: Callable[[np.ndarray], np.nd
 
 def _scale_onnx(graph: Any, layer: int, factor: int) -> None:
     operators, writers = _onnx_writers(graph)
-    weights, bias = (writers[name] for name in operators[layer].input[1:3])  # their DequantizeLinear
-    _change_constant(graph, weights.input[1], lambda scale: factor * scale)
-    _change_constant(graph, bias.input[1], lambda scale: factor * scale)
-    _change_constant(graph, bias.input[0], lambda steps: np.round(steps / factor))
+    weights, bias = operators[layer].input[1:3]
+    if weights not in writers:
+        return _change_constant(graph, weights, lambda values: factor * values)
+    _change_constant(graph, writers[weights].input[1], lambda scale: factor * scale)  # their DequantizeLinear
+    _change_constant(graph, writers[bias].input[1], lambda scale: factor * scale)
+    _change_constant(graph, writers[bias].input[0], lambda steps: np.round(steps / factor))
 
 
 def _shift_onnx(graph: Any, layer: int | None) -> None:

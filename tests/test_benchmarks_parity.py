@@ -24,9 +24,9 @@ REPORT_FIELDS = {"schema", "verdict", "margin_pp", "baseline", "rows", "hops", "
 ROW_FIELDS = {
     "artifact", "format", "sha256", "runtime", "runtime_version", "kernels", "target", "images", "accuracy", "drop_pp", "drop_lower_pp",
     "drop_upper_pp", "broken", "fixed", "agreement", "agreement_low", "mcnemar_p", "max_abs_probability_error", "mean_abs_probability_error",
-    "ties", "gates", "verdict", "reason",
+    "logit_scale", "ties", "gates", "verdict", "reason",
 }  # fmt: skip
-HOP_FIELDS = {"from", "to", "row", "images", "broken", "fixed", "drop_pp", "drop_upper_pp", "verdict"}
+HOP_FIELDS = {"from", "to", "row", "images", "broken", "fixed", "drop_pp", "drop_upper_pp", "logit_scale", "verdict"}
 
 
 def answering(labels: np.ndarray, wrong: range = range(0)) -> np.ndarray:
@@ -82,6 +82,28 @@ def test_broken_and_fixed_are_counted_apart() -> None:
     assert (row.drop_lower_pp or 1) < 0.05 < (row.drop_upper_pp or 0)
     assert [flip["index"] for flip in report.flips] == [0, 1, 5, 6, 7]
     assert report.flips[2] == {"index": 5, "label": 2, "baseline": 2, "export": 0, "row": 0}
+
+
+def unsure(scale: float = 1) -> np.ndarray:
+    """Logits float32 [N, 3] that choose LABELS, by a margin of 0.5 to 3; times `scale`."""
+    return scale * np.linspace(0.5, 3, N, dtype=np.float32)[:, None] * np.eye(3, dtype=np.float32)[LABELS]
+
+
+def test_the_same_labels_by_other_probabilities_fail_and_the_hop_is_named() -> None:
+    of = Reference(LABELS, probabilities(unsure()), {"folded": probabilities(unsure()), "qat": probabilities(unsure(1.2))})
+    report = judged([export(unsure()), export(unsure(4))], of)
+    assert [row.verdict for row in report.rows] == ["PASS", "FAIL"]
+    assert (report.rows[1].broken, report.rows[1].fixed, report.rows[1].logit_scale) == (0, 0, pytest.approx(4, rel=1e-4))
+    assert report.rows[1].reason == "other probabilities: its logits are 4.00 times the baseline's, outside 0.5 to 2"
+    assert [(hop.to, hop.verdict) for hop in report.hops] == [("folded", "PASS"), ("qat", "PASS"), ("m.tflite", "PASS"), ("m.tflite", "FAIL")]
+    assert report.hops[3].logit_scale == pytest.approx(4 / 1.2, rel=1e-4)
+
+
+def test_what_loses_answers_says_so_whatever_its_probabilities() -> None:
+    wrong = unsure(4)
+    wrong[:100] = wrong[:100, [1, 2, 0]]
+    report = judged([export(wrong)], Reference(LABELS, probabilities(unsure()), {}))
+    assert report.rows[0].reason.startswith("drop at least 4.")
 
 
 @pytest.mark.parametrize("strange", [np.nan, np.inf, -np.inf])

@@ -7,10 +7,10 @@ import pytest
 
 from benchmarks.layers import LayerRow
 from benchmarks.outputs import Outputs
-from benchmarks.parity import Report, judge
+from benchmarks.parity import Reference, Report, judge
 from benchmarks.reports.terminal import layer_tables
 from benchmarks.suspects import Culprit, culprits, explain
-from tests.test_benchmarks_parity import LABELS, answering, export, reference
+from tests.test_benchmarks_parity import LABELS, answering, export, probabilities, reference
 
 TABLE = [LayerRow("input", 150, 0, 0), LayerRow("conv2d", 52, 0, 0), LayerRow("conv2d_1", 3.6, 0.25, 36.4), LayerRow("dense", 4, None, -0.4)]
 
@@ -51,6 +51,17 @@ def test_only_rows_that_fail_or_gate_undecided_are_explained() -> None:
     report = judged(outputs, folded=wrong(0), qat=wrong(0))
     assert [row.verdict for row in report.rows] == ["FAIL", "PASS", "INCONCLUSIVE", "INCONCLUSIVE", "FAIL"]
     assert set(culprits(report, outputs)) == {0, 2, 4}
+
+
+def test_a_hop_that_loses_no_answer_but_its_probabilities_is_found() -> None:
+    logits = np.linspace(0.5, 3, len(LABELS), dtype=np.float32)[:, None] * np.eye(3, dtype=np.float32)[LABELS]
+    sound, sharp = probabilities(logits), probabilities(4 * logits)
+    outputs = [export(4 * logits)]
+    in_export, in_qat = (
+        judge(Reference(LABELS, sound, {"folded": sound, "qat": qat}), outputs, margin_pp=0.25, baseline_sha256="cafe") for qat in (sound, sharp)
+    )
+    assert culprits(in_export, outputs) == {0: OWN}
+    assert culprits(in_qat, outputs) == {0: Culprit("folded", "qat", own=False)}
 
 
 def test_an_export_without_numbers_is_looked_into_too() -> None:

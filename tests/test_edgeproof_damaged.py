@@ -34,6 +34,9 @@ def parity_of(workspace: Workspace, format: str, spoil: Spoil) -> Run:
         ("tflite-int8", lambda model: scale_weights(model, 2), "conv2d_2"),
         ("tflite-int8", lambda model: wrong_zero_point(model, 1), "conv2d_1"),
         ("onnx-int8", lambda model: scale_weights(model, 2), "conv2d_2"),
+        ("onnx-int8", lambda model: scale_weights(model, -1), "dense"),  # its labels stay what they were
+        ("tflite-float32", lambda model: scale_weights(model, -1), "dense"),
+        ("onnx-float32", lambda model: scale_weights(model, 1), "conv2d_1"),
         ("tflite-int8", not_normalized, "input"),
     ],
 )
@@ -44,7 +47,8 @@ def test_a_spoilt_export_fails_and_the_layer_is_named(workspace: Workspace, form
     assert (done.code, report["verdict"]) == (1, "FAIL"), done.stderr
     assert {suspect["layer"] for suspect in report["suspects"]} == {layer}
     assert [suspect["row"] for suspect in report["suspects"]] == list(range(len(report["rows"]))), "on every runtime"
-    assert all(suspect["hop"]["from"] == "qat" for suspect in report["suspects"])
+    source = "folded" if "float" in format else "qat"
+    assert all(suspect["hop"]["from"] == source for suspect in report["suspects"])
     assert all(row["reason"].endswith(suspect["sentence"]) for row, suspect in zip(report["rows"], report["suspects"], strict=True))
     lines = done.stdout.splitlines()
     (title,) = (index for index, line in enumerate(lines) if line.startswith("Layers of"))

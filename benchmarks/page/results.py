@@ -34,6 +34,12 @@ def judged_row(parity: Mapping[str, Any], row: SummaryRow) -> Mapping[str, Any]:
     return next(one for one in parity["rows"] if (one["artifact"], one["runtime"], one["kernels"], one["target"]) == key)
 
 
+def verdict_cell(judged: Mapping[str, Any]) -> Cell:
+    scale = judged.get("logit_scale")  # not in older files
+    sureness = "" if scale is None else f" Its logits are {scale:.2f} times the baseline's."
+    return Cell(verdict(judged), f"{judged['reason'][:1].upper()}{judged['reason'][1:]}.{sureness}", verdict=judged["verdict"])
+
+
 def accuracy_cell(judged: Mapping[str, Any]) -> Cell:
     if judged["accuracy"] is None:
         return missing(judged["reason"])
@@ -84,7 +90,7 @@ def _line(subject: Subject, row: SummaryRow, ship: bool) -> Line:
     kernels = "" if row.kernels == "default" else f" ({row.kernels} kernels)"
     cells = (
         Cell(row.subject, row.artifact),
-        Cell(verdict(judged), f"{row.reason[:1].upper()}{row.reason[1:]}.", verdict=row.verdict),
+        verdict_cell(judged),
         Cell(f"{row.runtime}{kernels}", f"Version {judged['runtime_version']}." if judged["runtime_version"] else ""),
         accuracy_cell(judged),
         drop_cell(judged),

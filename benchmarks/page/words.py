@@ -8,7 +8,10 @@ FORMAT = Column("format", number=False)
 RUNTIME = Column("runtime", number=False)
 TARGET = Column("target", number=False)
 VERDICT = Column(
-    "verdict", "PASS: the drop's upper bound is within the margin. FAIL: its lower bound is beyond. Else INCONCLUSIVE. Non-inferiority.", number=False
+    "verdict",
+    "PASS: the drop's upper bound is within the margin. FAIL: its lower bound is beyond, or the logits are not as large as the baseline's. "
+    "Else INCONCLUSIVE. Non-inferiority.",
+    number=False,
 )
 ACCURACY = Column("accuracy", "Share of the validation images answered right.")
 DROP = Column(
