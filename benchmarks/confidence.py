@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-LOWEST, HIGHEST = 0.5, 2.0  # between them a network counts as equally sure; quantization and QAT stay within a few hundredths of 1
+FACTOR = 1.5  # up to which a network counts as equally sure; quantization and QAT stay within a few hundredths of 1
 _UNSURE = 0.05  # the second class's probability from which an image shows how sure a network is; an 8-bit softmax has 13 steps for it
 _LEAST_IMAGES = 10
 
@@ -36,7 +36,7 @@ def _log_odds(probabilities: np.ndarray, first: np.ndarray, second: np.ndarray) 
 
 def fault(scale: float | None) -> str | None:
     """Why these cannot be the same network's probabilities, as the reason of a verdict; None if they can."""
-    if scale is None or LOWEST <= scale <= HIGHEST:
+    if scale is None or 1 / FACTOR <= scale <= FACTOR:
         return None
-    doubt = "; is softmax applied twice?" if 0 < scale < LOWEST else ""
-    return f"other probabilities: its logits are {scale:.2f} times the baseline's, outside {LOWEST:g} to {HIGHEST:g}{doubt}"
+    doubt = "; is softmax applied twice?" if 0 < scale < 1 else ""
+    return f"other probabilities: its logits are {scale:.2f} times the baseline's, a factor of {FACTOR} is allowed{doubt}"

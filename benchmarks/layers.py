@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,7 +16,19 @@ from edge_runtime.tensors import Quantization
 
 INPUT = "input"
 MOST_DB = 150.0  # more than float32 can tell; stands for "exactly alike"
-_CLEAN_DB = 40.0  # what int8 keeps of a layer at best: differences above it are noise as expected, not loss
+_CLEAN_DB = 30.0  # what int8 keeps of a layer, more or less: differences above it are noise as expected, not loss
+
+
+@dataclass(frozen=True)
+class KerasLayers:
+    """What an export's tensors are compared with, on the first n images."""
+
+    outputs: Mapping[str, np.ndarray]  # float32 [n, ...] by layer, in the network's order; first the normalized pixels, "input"
+    folded: Mapping[str, np.ndarray] = field(default_factory=dict)  # what layers answer instead, if BatchNorm was folded past them
+    fused: Mapping[str, str] = field(default_factory=dict)  # for layers that are no part of `outputs`: the one they are computed in
+
+    def wanted(self, layer: str, images: int) -> list[np.ndarray]:
+        return [of[layer][:images] for of in (self.outputs, self.folded) if layer in of]
 
 
 @dataclass(frozen=True)
@@ -47,20 +59,19 @@ class LayerRow:
     fall_db: float  # from the lowest before it, where both count as at most what int8 keeps: negative where the signal recovers
 
 
-def layer_table(reference: Mapping[str, np.ndarray], tensors: Sequence[Tensor], *, ends_in_logits: bool) -> list[LayerRow]:
+def layer_table(reference: KerasLayers, tensors: Sequence[Tensor], *, ends_in_logits: bool) -> list[LayerRow]:
     """The layers that the export still has, in the network's order.
 
-    reference: float32 [n or more, ...] by Keras layer name, in order, the normalized pixels first under "input". tensors: what the
-    interpreter was given first, then every operator's output in order. ends_in_logits: whether the export's answer is the last layer.
+    tensors: what the interpreter was given first, then every operator's output in order, of as many images as the reference or fewer.
+    ends_in_logits: whether the export's answer is the last layer.
     """
     matched = _match(reference, tensors, ends_in_logits)
     rows: list[LayerRow] = []
     lowest = _CLEAN_DB
-    for layer in reference:
+    for layer in reference.outputs:
         if layer in matched:
             tensor = matched[layer]
-            wanted = reference[layer][: len(tensor.values)]
-            snr, got = _nearest(tensor.real, wanted)
+            snr, got, wanted = _nearest(tensor.real, reference.wanted(layer, len(tensor.values)))
             rows.append(LayerRow(layer, snr, _saturated(tensor, got, wanted), lowest - min(snr, _CLEAN_DB)))
             lowest = min(lowest, snr)
     return rows
@@ -88,26 +99,23 @@ def signal_to_noise_db(wanted: np.ndarray, got: np.ndarray) -> float:
     return float(np.clip(10 * np.log10(max(signal, 1e-300) / noise), -MOST_DB, MOST_DB))
 
 
-def _match(reference: Mapping[str, np.ndarray], tensors: Sequence[Tensor], ends_in_logits: bool) -> dict[str, Tensor]:
+def _match(reference: KerasLayers, tensors: Sequence[Tensor], ends_in_logits: bool) -> dict[str, Tensor]:
     """The last tensor of each layer that has the layer's size."""
-    matched = {INPUT: tensors[0]} if INPUT in reference else {}
+    outputs = reference.outputs
+    computed_in = {**{name: name for name in outputs}, **reference.fused}
+    matched = {INPUT: tensors[0]} if INPUT in outputs else {}
     unnamed = []
     for tensor in filter(lambda tensor: tensor.means_numbers, tensors[1:]):
-        layer = _layer_of(tensor.name, reference)
+        layer = next((computed_in[found] for found in layers_in(tensor.name, computed_in)), None)  # of fused ones the last comes first
         if layer is None:
             unnamed.append(tensor)
-        elif _size(tensor.values) == _size(reference[layer]):
+        elif _size(tensor.values) == _size(outputs[layer]):
             matched[layer] = tensor
-    last = list(reference)[-1]
-    answers = [tensor for tensor in unnamed if _size(tensor.values) == _size(reference[last])]
+    last = list(outputs)[-1]
+    answers = [tensor for tensor in unnamed if _size(tensor.values) == _size(outputs[last])]
     if last not in matched and answers and ends_in_logits:  # converters give the model's answer a name of their own
         matched[last] = answers[-1]
     return matched
-
-
-def _layer_of(name: str, layers: Container[str]) -> str | None:
-    """The Keras layer of a tensor: of fused ones the last."""
-    return next(layers_in(name, layers), None)
 
 
 def layers_in(name: str, layers: Container[str]) -> Iterator[str]:
@@ -124,9 +132,9 @@ def _size(values: np.ndarray) -> int:
     return int(np.prod(values.shape[1:]))
 
 
-def _nearest(got: np.ndarray, wanted: np.ndarray) -> tuple[float, np.ndarray]:
-    """(ratio, got as wanted is shaped) in the order of axes that is nearer: ONNX has channels first."""
-    ranked = [(signal_to_noise_db(wanted, values), values) for values in _arrangements(got, wanted.shape)]
+def _nearest(got: np.ndarray, wanted: Sequence[np.ndarray]) -> tuple[float, np.ndarray, np.ndarray]:
+    """(ratio, got, what was wanted) of what is nearest, in that order of axes: ONNX has channels first."""
+    ranked = [(signal_to_noise_db(one, values), values, one) for one in wanted for values in _arrangements(got, one.shape)]
     return max(ranked, key=lambda entry: entry[0])
 
 

@@ -1,8 +1,8 @@
 """Does every export answer like the baseline? The verdict, from saved outputs alone.
 
 Non-inferiority on paired images, with a margin declared beforehand: with L and U the one-sided 95 % bounds of the drop (Tango, 1998),
-PASS if U <= margin, FAIL if L > margin, else INCONCLUSIVE. Whatever its labels, an export whose logits are less than half or more than twice
-as large FAILs (`benchmarks.confidence`). All functions here are pure; `benchmarks.matrix` collects the outputs.
+PASS if U <= margin, FAIL if L > margin, else INCONCLUSIVE. Whatever its labels, an export whose logits are much larger or smaller FAILs
+(`benchmarks.confidence`). All functions here are pure; `benchmarks.matrix` collects the outputs.
 """
 
 from __future__ import annotations

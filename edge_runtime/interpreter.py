@@ -48,7 +48,7 @@ def open_model(
 
     runtime: a name in RUNTIMES, or "auto" for the first one that works here and reads this kind of file.
     kernels: "default", "builtin" (no delegate) or "reference" (slow and simple; TFLite only).
-    keep_tensors: for `inner_tensors`; a `.tflite` then needs memory for all of them at once, an `.onnx` may have further outputs.
+    keep_tensors: for `inner_tensors`; a `.tflite` then needs memory for all of them at once, and any model may have further outputs.
     part: of a network: it may have several outputs, and is run as it is, without optimizing it.
     sha256: what the bytes must have, in hexadecimal; None to take them as they are.
     Raises InputError (no such file, not a model, other bytes, damaged metadata), RuntimeMissingError, UnsupportedModelError.

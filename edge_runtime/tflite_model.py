@@ -19,7 +19,7 @@ class TfliteModel(OpenModel):
     def __init__(self, module: Any, opening: Opening) -> None:
         self._interpreter = _interpreter(module, opening)
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        if len(inputs) != 1 or (len(outputs) != 1 and not opening.part):
+        if len(inputs) != 1 or (len(outputs) != 1 and not opening.keep_tensors and not opening.part):
             raise UnsupportedModelError(f"Expected one input and one output, got {len(inputs)} and {len(outputs)}: not a classifier.")
         delegate = "XNNPACK" if any(op["op_name"] == "DELEGATE" for op in self._interpreter._get_ops_details()) else "none"
         super().__init__(opening, delegate, _spec(inputs[0]), _spec(outputs[0]))

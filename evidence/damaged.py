@@ -79,10 +79,11 @@ def judged(workspace: Workspace) -> Iterator[Found]:
 
 def findings(name: str, found: list[Found], command: str) -> list[Finding]:
     """One for each kind of damage: every row of it fails, and names the spoilt layer."""
-    return [_finding(name, kind, [one for one in found if one.damage.kind == kind], command) for kind in (SCALED, SHIFTED, RAW)]
+    return [finding(name, kind, [one for one in found if one.damage.kind == kind], command) for kind in (SCALED, SHIFTED, RAW)]
 
 
-def _finding(name: str, kind: str, found: list[Found], command: str) -> Finding:
+def finding(name: str, kind: str, found: list[Found], command: str) -> Finding:
+    """That every one of these rows fails and names its spoilt layer."""
     failing = [one for one in found if one.verdict == FAIL]
     right = [one for one in failing if one.named == one.damage.layer]
     kept = [f"{_place(one)}: {one.verdict}, {one.reason}" for one in found if one not in failing]

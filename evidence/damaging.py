@@ -13,6 +13,7 @@ from edge_runtime.metadata import ModelMetadata
 from edge_runtime.preprocess import SCALINGS
 from edgeproof.workspace import Workspace
 from export.embed import embed_onnx, embed_tflite, embedded
+from export.flatbuffer import packed, unpacked
 
 WEIGHTED = ("conv", "dense", "depthwise")  # how Keras calls layers that have weights
 _TFLITE_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -61,14 +62,10 @@ def replace_artifact(workspace: Workspace, name: str, content: bytes) -> None:
 
 
 def _edit_tflite(model: bytes, change: Callable[[Any], None], metadata: ModelMetadata | None = None) -> bytes:
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
-    file = schema.ModelT.InitFromPackedBuf(model, 0)
+    file = unpacked(model)
     change(file)
-    builder = flatbuffers.Builder(len(model))
-    builder.Finish(file.Pack(builder), b"TFL3")
-    return embed_tflite(bytes(builder.Output()), metadata or _metadata(model))
+    metadata = metadata or embedded(model)
+    return embed_tflite(packed(file), metadata) if metadata else packed(file)
 
 
 def _tflite_operators(file: Any, kinds: Sequence[str]) -> list[Any]:

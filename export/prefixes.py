@@ -49,17 +49,20 @@ class Prefix(NamedTuple):
 
 
 def steps_of(nodes: Sequence[Node], inputs: Sequence[Hashable]) -> list[int]:
-    """Indices of the operators that depend on the input. The others only unpack weights: runtimes do that once, or within their kernels.
+    """What `of_the_input` finds; UnsupportedModelError when that are more than MOST_STEPS."""
+    found = of_the_input(nodes, inputs)
+    if len(found) > MOST_STEPS:
+        raise UnsupportedModelError(f"{len(found)} operators are more than the {MOST_STEPS} that a network is cut into.")
+    return found
 
-    UnsupportedModelError when there are more than MOST_STEPS.
-    """
+
+def of_the_input(nodes: Sequence[Node], inputs: Sequence[Hashable]) -> list[int]:
+    """Indices of the operators that depend on the input. The others only unpack weights: runtimes do that once, or within their kernels."""
     made, found = set(inputs), []
     for index, node in enumerate(nodes):
         if not made.isdisjoint(node.inputs):
             made.update(node.outputs)
             found.append(index)
-    if len(found) > MOST_STEPS:
-        raise UnsupportedModelError(f"{len(found)} operators are more than the {MOST_STEPS} that a network is cut into.")
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from edge_runtime.errors import UnsupportedModelError, first_line
 from export.audit import Audit
 from export.audit_tflite import audit_tflite
+from export.flatbuffer import indices, packed, unpacked
 from export.prefixes import Cut, Node, Step, check_size, prefix_of, steps_of
 
 
@@ -25,26 +26,21 @@ def cut_tflite(model: bytes) -> Cut:
 def _cut(content: bytes, found: Audit) -> Cut:
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    model = unpacked(content)
     model.signatureDefs, model.metadata = None, None  # they name ends that a prefix has not
     graph = model.subgraphs[0]
     operators, buffers = list(graph.operators), list(model.buffers)
-    inputs, outputs = _indices(graph.inputs), _indices(graph.outputs)
-    nodes = [Node(_indices(operator.inputs), _indices(operator.outputs)) for operator in operators]
+    inputs, outputs = indices(graph.inputs), indices(graph.outputs)
+    nodes = [Node(indices(operator.inputs), indices(operator.outputs)) for operator in operators]
     steps = steps_of(nodes, inputs)
-    prefixes = []
+    prefixes: list[bytes] = []
     for length in range(len(steps) + 1):
         kept, graph.outputs = prefix_of(nodes, steps, length, inputs, outputs)
         graph.operators = [operators[index] for index in kept]
         model.buffers = _used_buffers(schema.BufferT(), model, [nodes[index] for index in kept], buffers)
-        prefixes.append(_packed(model))
+        prefixes.append(packed(model))
         check_size(prefixes)
     return Cut(tuple(Step(found.operators[index], _names(graph, nodes[index])) for index in steps), tuple(prefixes))
-
-
-def _indices(vector: Any) -> list[int]:
-    """A vector of tensors' indices; -1 stands for an input that is left out."""
-    return [int(index) for index in (() if vector is None else vector) if index >= 0]
 
 
 def _used_buffers(empty: Any, model: Any, nodes: Sequence[Node], buffers: Sequence[Any]) -> list[Any]:
@@ -58,11 +54,3 @@ def _used_buffers(empty: Any, model: Any, nodes: Sequence[Node], buffers: Sequen
 def _names(graph: Any, node: Node) -> tuple[str, ...]:
     """Of what it writes first, then of its weights: the network's output is named after the function that was converted."""
     return tuple((graph.tensors[index].name or b"").decode(errors="replace") for index in (*node.outputs, *node.inputs[1:2]))
-
-
-def _packed(model: Any) -> bytes:
-    import flatbuffers
-
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())

@@ -81,11 +81,11 @@ def bring_keras(folder: Path) -> None:
     save_held_out(folder / "held-out.npz", images, model(images / np.float32(255)).numpy().argmax(axis=1))
     model.save(folder / "net.h5")
     (folder / "good.tflite").write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
-    for name in ("second", "head"):
-        kernel, bias = model.get_layer(name).get_weights()
-        model.get_layer(name).set_weights([-kernel, bias])
+    for name in ("first", "second", "head"):
+        kernel, *bias = model.get_layer(name).get_weights()
+        model.get_layer(name).set_weights([-kernel, *bias])
         (folder / f"{name}.tflite").write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
-        model.get_layer(name).set_weights([kernel, bias])
+        model.get_layer(name).set_weights([kernel, *bias])
 
 
 def with_operator_version(content: bytes, kind: str, version: int) -> bytes:

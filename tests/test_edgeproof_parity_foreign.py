@@ -241,18 +241,19 @@ def test_a_keras_baseline_tells_its_own_pixel_range(twin_run: Run, twin_folder: 
 
 def test_the_layer_that_a_strangers_export_loses_its_answers_in_is_named(tmp_path: Path) -> None:
     foreign.bring_keras(tmp_path)
-    exports = ("--export", "good.tflite", "second.tflite", "head.tflite")
-    done = run(*PARITY, "--baseline", "net.h5", *exports, "--runtime", "ai-edge-litert", cwd=tmp_path)
+    damaged = ("first", "second", "head")
+    exports = ("--export", "good.tflite", *(f"{name}.tflite" for name in damaged))
+    done = run(*PARITY, "--baseline", "net.h5", *exports, "--kernels", "default", cwd=tmp_path)
     assert done.code == 1, done.stderr
     parity = _json(tmp_path / "runs/default/parity.json")
-    assert [row["verdict"] for row in parity["rows"]] == ["PASS", "FAIL", "FAIL"]
+    assert [row["verdict"] for row in parity["rows"]] == ["PASS"] * 2 + ["FAIL"] * 6, "each on both runtimes"
     assert [(suspect["hop"], suspect["layer"]) for suspect in parity["suspects"]] == [
-        ({"from": "baseline", "to": "second.tflite"}, "second"),
-        ({"from": "baseline", "to": "head.tflite"}, "head"),
+        ({"from": "baseline", "to": f"{name}.tflite"}, name) for name in damaged for _ in range(2)
     ]
-    before = [(line["layer"], line["snr_db"] > 80) for line in parity["layers"] if line["row"] == 2]
-    assert before == [*((name, True) for name in ("input", "act", "second", "norm2", "flat")), ("head", False)]
-    assert "lost between baseline and tflite-float32 (second), where second falls from" in parity["rows"][1]["reason"]
+    clean = [[(line["layer"], line["snr_db"] > 80) for line in parity["layers"] if line["row"] == row] for row in (6, 7)]
+    before = [(name, True) for name in ("input", "first", "second", "norm2", "flat")]
+    assert clean == [[*before, ("head", False)]] * 2, "also where tflite-runtime multiplies in place, over what second wrote"
+    assert "lost between baseline and tflite-float32 (second), where second falls from" in parity["rows"][4]["reason"]
 
 
 def test_channels_first_are_fed_channels_first(tmp_path: Path) -> None:

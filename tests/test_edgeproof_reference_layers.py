@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edge_runtime.preprocess import Preprocessing
 from edgeproof.stages.reference_layers import baseline_layers
 from tests.conftest import make_tiny_images
+from train.fusion import fused_layers
 from train.model_files import load_model
 
 CONTRACT, IMAGES = Preprocessing(8, 8, 1), make_tiny_images(70, seed=0)
@@ -23,7 +25,7 @@ def test_a_layer_used_twice_is_left_out_and_a_last_softmax_taken_off(tmp_path: P
     flat = layers.Flatten(name="flat")(twice(twice(pixels)))
     tf_keras.Model(pixels, layers.Dense(3, activation="softmax", name="head")(flat)).save(tmp_path / "net.keras")
     model = load_model(tmp_path / "net.keras")
-    found = baseline_layers(model, IMAGES, CONTRACT)
+    found = baseline_layers(model, IMAGES, CONTRACT, fused_layers(model))
     assert {name: values.shape for name, values in found.items()} == {
         "baseline/input": (64, 8, 8, 1), "baseline/flat": (64, 64), "baseline/head": (64, 3),
     }  # fmt: skip
@@ -38,4 +40,46 @@ def test_nothing_is_kept_of_a_model_with_another_inside() -> None:
     layers = tf_keras.layers
     inner = tf_keras.Sequential([layers.Input((8, 8, 1)), layers.Conv2D(4, 3)])
     pixels = layers.Input((8, 8, 1))
-    assert baseline_layers(tf_keras.Model(pixels, layers.Dense(3)(layers.Flatten()(inner(pixels)))), IMAGES, CONTRACT) == {}
+    model = tf_keras.Model(pixels, layers.Dense(3)(layers.Flatten()(inner(pixels))))
+    assert baseline_layers(model, IMAGES, CONTRACT, fused_layers(model)) == {}
+
+
+def trained() -> Any:
+    """BatchNorm and ReLU behind a convolution, BatchNorm behind pooling and behind a ReLU; statistics as training leaves them."""
+    import tf_keras
+
+    tf_keras.utils.set_random_seed(0)
+    layers = tf_keras.layers
+    first = [
+        layers.Conv2D(4, 3, name="first"),
+        layers.BatchNormalization(name="norm"),
+        layers.ReLU(name="act"),
+        layers.BatchNormalization(name="late"),
+    ]
+    second = [layers.Conv2D(4, 3, name="second"), layers.Activation("relu6", name="six"), layers.MaxPooling2D(name="pool")]
+    end = [layers.BatchNormalization(name="norm2"), layers.Dropout(0.5, name="drop"), layers.Flatten(name="flat"), layers.Dense(3, name="head")]
+    model = tf_keras.Sequential([layers.Input((8, 8, 1)), *first, *second, *end])
+    for name in ("norm", "late", "norm2"):
+        model.get_layer(name).set_weights([np.random.default_rng(1).uniform(0.5, 2, 4) for _ in range(4)])
+    return model
+
+
+def test_what_converters_fuse_is_the_layer_that_computes_it() -> None:
+    assert fused_layers(trained()) == {"norm": "first", "act": "first", "six": "second"}, "not what comes behind a ReLU or pooling"
+
+
+def test_a_fused_layer_answers_what_the_last_of_them_does() -> None:
+    model = trained()
+    fused, plain = (baseline_layers(model, IMAGES, CONTRACT, names) for names in (fused_layers(model), {}))
+    np.testing.assert_array_equal(fused["baseline/first"], plain["baseline/act"])
+    np.testing.assert_array_equal(fused["baseline/second"], plain["baseline/six"])
+    assert [name.partition("/")[2] for name in fused if name.startswith("baseline/")] == [
+        "input", "first", "late", "second", "pool", "norm2", "drop", "flat", "head"
+    ]  # fmt: skip
+
+
+def test_what_folding_forward_changes_is_kept_beside() -> None:
+    model = trained()
+    found = baseline_layers(model, IMAGES, CONTRACT, fused_layers(model))
+    assert [name for name in found if name.startswith("folded/")] == ["folded/flat"]
+    np.testing.assert_allclose(found["folded/flat"], found["baseline/pool"].reshape(64, -1), rtol=1e-5, atol=1e-6)

@@ -134,8 +134,8 @@ def _merge_relu(graph: Graph) -> None:
     (LayerReLUQuantize), so that fine-tuning would not see the rounding it is there for. It takes relu6 as an Activation layer only.
     """
     for node in list(graph.nodes.values()):
-        kind = _relu_kind(node)
-        source = _linear_before(graph, node) if kind == "relu" else None
+        kind = relu_kind(node)
+        source = linear_before(graph, node) if kind == "relu" else None
         if source is not None:
             source.config["activation"] = "relu"
             graph.remove(node.name)
@@ -143,10 +143,10 @@ def _merge_relu(graph: Graph) -> None:
             graph.replace(node.name, "Activation", {"activation": "relu6"}, [])
 
 
-def _relu_kind(node: Node) -> str:
+def relu_kind(node: Node) -> str:
     """What a node does, of "relu", "relu6" and "" for everything else."""
-    if node.kind == "Activation" and node.config["activation"] == "relu":
-        return "relu"
+    if node.kind == "Activation" and node.config["activation"] in ("relu", "relu6"):
+        return str(node.config["activation"])
     if node.kind != "ReLU" or node.config["negative_slope"] or node.config["threshold"]:
         return ""
     return {None: "relu", 6.0: "relu6"}.get(node.config["max_value"], "")
@@ -193,7 +193,7 @@ def _batch_norm(node: Node) -> Affine:
 
 def _fold_one(graph: Graph, node: Node, affine: Affine) -> str:
     """Put one affine layer away; returns the sentence saying where it went."""
-    before = _linear_before(graph, node)
+    before = linear_before(graph, node)
     if before is not None:
         _into_layer_before(before, affine)
         graph.remove(node.name)
@@ -216,7 +216,7 @@ _LINEAR_BEFORE = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "Dense")
 _LINEAR_AFTER = ("Conv2D", "DepthwiseConv2D", "Dense")
 
 
-def _linear_before(graph: Graph, node: Node) -> Node | None:
+def linear_before(graph: Graph, node: Node) -> Node | None:
     source = graph.nodes[node.inputs[0]]
     linear = source.kind in _LINEAR_BEFORE and source.config.get("activation") == "linear"
     return source if linear and len(graph.consumers(source.name)) == 1 else None

@@ -161,6 +161,7 @@ def _training_facts(given: Given) -> dict[str, Any]:
         "settings": None,
         "seed": None,
         "parameters": given.parameters,
+        "fused_layers": dict(given.fused),
         "accuracy": float((given.probabilities.argmax(axis=1) == given.labels).mean()),
         "best_epoch": None,
         "seconds": None,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.layers import INPUT, LayerRow, Tensor, layer_table
+from benchmarks.layers import INPUT, KerasLayers, LayerRow, Tensor, layer_table
 from benchmarks.outputs import Outputs
 from benchmarks.parity import UNSUPPORTED, Report, Row
 from benchmarks.suspects import culprits, explain
@@ -44,12 +44,12 @@ def explain_failures(
         return explain(report, found, {index: known[index] for index in own if index in known})
     if not own or not workspace.has("layers.npz"):
         return explain(report, found, {})
-    layers, images = workspace.read_arrays("layers.npz"), workspace.read_arrays("validation.npz")["images"]
+    layers, images = _keras_layers(workspace), workspace.read_arrays("validation.npz")["images"]
     places: dict[str, Target] = {target.name: target for target in (LocalTarget(), *targets)}
 
     def table(answers: Outputs) -> list[LayerRow]:
         assume = manifest[answers.artifact].get("assume")
-        return _table(workspace / "artifacts", answers, places[answers.target], assume, layers, images)
+        return _table(workspace / "artifacts", answers, places[answers.target], assume, layers[answers.source], images)
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         tables = list(pool.map(table, [outputs[index] for index in own]))
@@ -61,24 +61,46 @@ def _with_remedy(row: Row, facts: Mapping[str, Any]) -> Row:
     return replace(row, reason=f"{row.reason} ({refused})") if row.verdict == UNSUPPORTED and refused else row
 
 
+def _keras_layers(workspace: Workspace) -> dict[str, KerasLayers]:
+    """What is kept of the layers of the Keras models that exports were made from: "folded" and "qat", or a stranger's "baseline"."""
+    baseline: dict[str, np.ndarray] = {}
+    folded: dict[str, np.ndarray] = {}
+    qat: dict[str, np.ndarray] = {}
+    outputs = {"baseline": baseline, "folded": folded, "qat": qat}
+    for key, values in workspace.read_arrays("layers.npz").items():
+        stage, _, layer = key.partition("/")
+        outputs[stage][layer] = values
+    fused = workspace.read_json("training.json").get("fused_layers", {})
+    return {"baseline": KerasLayers(baseline, folded, fused), "folded": KerasLayers(folded), "qat": KerasLayers(qat)}
+
+
 def _table(
-    artifacts: Path, answers: Outputs, target: Target, assume: Mapping[str, Any] | None, layers: Mapping[str, np.ndarray], images: np.ndarray
+    artifacts: Path, answers: Outputs, target: Target, assume: Mapping[str, Any] | None, reference: KerasLayers, images: np.ndarray
 ) -> list[LayerRow]:
     """The layers of one row; none when nothing was kept to compare them with, none keeps its name, or they cannot be looked at here."""
-    prefix = f"{answers.source}/"
-    reference = {name.removeprefix(prefix): values for name, values in layers.items() if name.startswith(prefix)}
-    if INPUT not in reference:
+    if INPUT not in reference.outputs:
         return []
-    images = images[: len(reference[INPUT])]
+    images = images[: len(reference.outputs[INPUT])]
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as folder:
         try:
             tensors, output = _tensors(artifacts / answers.artifact, answers, target, assume, images, Path(folder))
         except (RuntimeProblem, InputError):  # the row says it already
             return []
     if not tensors[0].means_numbers:  # pixels as they are, which are no scaled ones
-        del reference[INPUT]
+        reference = replace(reference, outputs={name: values for name, values in reference.outputs.items() if name != INPUT})
     table = layer_table(reference, tensors, ends_in_logits=output == "logits")
     return table if any(row.layer != INPUT for row in table) else []
+
+
+def _tapped(model: Path) -> tuple[bytes, Mapping[str, Quantization]]:
+    """A copy that gives out what its operators write; and, by name, what integers mean where the runtime cannot tell."""
+    if model.suffix == ".onnx":
+        from export.tapping import tap_onnx
+
+        return tap_onnx(model.read_bytes())
+    from export.tapping_tflite import tap_tflite
+
+    return tap_tflite(model.read_bytes()), {}
 
 
 def _tensors(
@@ -87,13 +109,9 @@ def _tensors(
     """(what every operator wrote, whether the model answers with logits or probabilities)."""
     import numpy as np
 
-    meanings: Mapping[str, Quantization] = {}
-    if model.suffix == ".onnx":
-        from export.tapping import tap_onnx
-
-        content, meanings = tap_onnx(model.read_bytes())
-        model = folder / model.name
-        model.write_bytes(content)
+    content, meanings = _tapped(model)
+    model = folder / model.name
+    model.write_bytes(content)
     np.save(folder / "images.npy", images)
     files = {"model": str(model), "images": str(folder / "images.npy"), "outputs": str(folder / "tensors.npz")}
     job: dict[str, Any] = {"job": "tensors", **files, "kernels": answers.kernels, "assume": assume}

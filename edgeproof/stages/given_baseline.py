@@ -38,6 +38,7 @@ class Given:
     labels: np.ndarray
     probabilities: np.ndarray
     layers: Mapping[str, np.ndarray] = field(default_factory=dict)  # of a Keras model: for `layers.npz`
+    fused: Mapping[str, str] = field(default_factory=dict)  # which of its layers exports compute in which other one
 
 
 def read_baseline(path: Path, source: str, preprocess: str | None, console: Console) -> Given:
@@ -57,6 +58,7 @@ def baseline_sha256(path: Path) -> str:
 def _keras(path: Path, source: str, preprocess: str | None, console: Console) -> Given:
     with console.natives_silenced():
         from train.evaluate import predict_probabilities
+        from train.fusion import fused_layers
 
         with console.progress(f"Reading {path.name} and {source}"):
             given = KerasFile.read(path, preprocess)
@@ -64,9 +66,10 @@ def _keras(path: Path, source: str, preprocess: str | None, console: Console) ->
         console.say(given.sentence)
         with console.progress("Evaluating the baseline") as progress:
             probabilities = predict_probabilities(given.model, dataset.images, given.contract, progress)
-        layers = baseline_layers(given.model, dataset.images, given.contract)
+        fused = fused_layers(given.model)
+        layers = baseline_layers(given.model, dataset.images, given.contract, fused)
         answered = _given(path, given.contract, given.output, int(given.model.count_params()), dataset, probabilities)
-    return replace(answered, layers=layers)
+    return replace(answered, layers=layers, fused=fused)
 
 
 def _exported(path: Path, source: str, preprocess: str | None, console: Console) -> Given:

@@ -101,7 +101,8 @@ def _known_layers(workspace: Workspace) -> list[str]:
     """Names of the Keras model's layers; none where it was never seen."""
     if not workspace.has("layers.npz"):
         return []
-    return list(dict.fromkeys(name.partition("/")[2] for name in workspace.read_arrays("layers.npz")))
+    fused = workspace.read_json("training.json").get("fused_layers", {})
+    return list(dict.fromkeys([*(name.partition("/")[2] for name in workspace.read_arrays("layers.npz")), *fused]))
 
 
 def cut_for(artifact: Artifact, target: Target, layers: Sequence[str], folder: Path) -> Network:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from edge_runtime.errors import ModelError
 from edge_runtime.preprocess import Preprocessing
 
 if TYPE_CHECKING:
@@ -24,11 +27,12 @@ def reference_layers(model: Any, stage: str, images: np.ndarray, contract: Prepr
     return outputs | {f"{stage}/{keras_name(name)}": values for name, values in layer_outputs(model, looked_at, contract).items()}
 
 
-def baseline_layers(model: Any, images: np.ndarray, contract: Preprocessing) -> dict[str, np.ndarray]:
+def baseline_layers(model: Any, images: np.ndarray, contract: Preprocessing, fused: Mapping[str, str]) -> dict[str, np.ndarray]:
     """The same of a model as a stranger built it, under "baseline/": only layers that an export's tensors can stand for.
 
     Without those that are used twice, and with logits for a last layer that ends in softmax: exports keep the softmax as a step of its own.
-    Nothing at all of a model with other models inside.
+    Of layers that are `fused` into another, what the last of them answers, under that one's name. Under "folded/" what layers answer once
+    BatchNorm is folded, where that is something else. Nothing at all of a model with other models inside.
     """
     from train.evaluate import without_softmax
 
@@ -38,4 +42,22 @@ def baseline_layers(model: Any, images: np.ndarray, contract: Preprocessing) -> 
     except (ValueError, TypeError, AttributeError):  # Keras cannot tap inner models, nor layers with several outputs
         return {}
     left_out = {f"baseline/{layer.name}" for layer in model.layers if len(layer.inbound_nodes) > 1 or type(layer).__name__ == "Softmax"}
+    for name, into in fused.items():  # in the network's order
+        outputs[f"baseline/{into}"] = outputs.pop(f"baseline/{name}")
+    outputs |= _changed_by_folding(model, outputs, images, contract)
     return {name: values for name, values in outputs.items() if name not in left_out}
+
+
+def _changed_by_folding(model: Any, outputs: Mapping[str, np.ndarray], images: np.ndarray, contract: Preprocessing) -> dict[str, np.ndarray]:
+    """Layers between a BatchNorm and the linear layer that it is folded forward into."""
+    import numpy as np
+
+    from train.fold import fold
+
+    try:
+        folded = reference_layers(fold(model).model, "folded", images, contract)
+    except ModelError:  # nobody can have folded it
+        return {}
+    former = {f"folded/{name.partition('/')[2]}": values for name, values in outputs.items()}
+    alike = partial(np.allclose, rtol=1e-3, atol=1e-4)
+    return {name: values for name, values in folded.items() if name in former and not alike(values, former[name])}
