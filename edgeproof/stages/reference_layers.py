@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Any
 
 from edge_runtime.errors import ModelError
@@ -44,12 +43,14 @@ def baseline_layers(model: Any, images: np.ndarray, contract: Preprocessing, fus
     left_out = {f"baseline/{layer.name}" for layer in model.layers if len(layer.inbound_nodes) > 1 or type(layer).__name__ == "Softmax"}
     for name, into in fused.items():  # in the network's order
         outputs[f"baseline/{into}"] = outputs.pop(f"baseline/{name}")
-    outputs |= _changed_by_folding(model, outputs, images, contract)
-    return {name: values for name, values in outputs.items() if name not in left_out}
+    kept = {name: values for name, values in outputs.items() if name not in left_out}
+    return kept | _changed_by_folding(model, kept, {*fused.values()}, images, contract)
 
 
-def _changed_by_folding(model: Any, outputs: Mapping[str, np.ndarray], images: np.ndarray, contract: Preprocessing) -> dict[str, np.ndarray]:
-    """Layers between a BatchNorm and the linear layer that it is folded forward into."""
+def _changed_by_folding(
+    model: Any, outputs: Mapping[str, np.ndarray], computing: Container[str], images: np.ndarray, contract: Preprocessing
+) -> dict[str, np.ndarray]:
+    """Layers between a BatchNorm and the linear layer that it is folded forward into. computing: those that others are fused into."""
     import numpy as np
 
     from train.fold import fold
@@ -58,6 +59,6 @@ def _changed_by_folding(model: Any, outputs: Mapping[str, np.ndarray], images: n
         folded = reference_layers(fold(model).model, "folded", images, contract)
     except ModelError:  # nobody can have folded it
         return {}
-    former = {f"folded/{name.partition('/')[2]}": values for name, values in outputs.items()}
-    alike = partial(np.allclose, rtol=1e-3, atol=1e-4)
-    return {name: values for name, values in folded.items() if name in former and not alike(values, former[name])}
+    layers = [name.partition("/")[2] for name in outputs]
+    pairs = {layer: (outputs[f"baseline/{layer}"], folded.get(f"folded/{layer}")) for layer in layers if layer not in computing}
+    return {f"folded/{layer}": b for layer, (a, b) in pairs.items() if b is not None and not np.allclose(a, b, rtol=1e-3, atol=1e-4)}
