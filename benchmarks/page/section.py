@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from benchmarks import confidence
 from benchmarks.differences import agreement, class_changes
 from benchmarks.gallery import cards, flips_of
 from benchmarks.page.advice import Advice, advice_table, advise
@@ -60,6 +61,7 @@ def section(subject: Subject, cards_each: int) -> dict[str, Any]:
         "verdict_columns": VERDICT_COLUMNS,
         "other_cells": [(row, cells) for row, cells in zip(parity["rows"], verdict_cells(parity), strict=True) if row in others],
         "diagnoses": diagnoses(parity),
+        "logit_factor": confidence.FACTOR,
         "hops": [(hop, hop["to"] if hop["row"] is None else labels(parity)[hop["row"]]) for hop in main_hops(parity)],
         "changes": changes,
         "classes": len(names),

@@ -23,7 +23,7 @@ def parity_markdown(parity: Mapping[str, Any]) -> str:
         _table(_HEAD, [_row(row) for row in rows if row["gates"]]),
         [f"- {_text(line)}" for line in reasons(parity)],
         *(_diagnosis(entry, rows[entry.row]) for entry in diagnoses(parity) if rows[entry.row]["gates"]),
-        _table(("hop", "drop, pp (95 %)", "broken", "fixed", "verdict"), _hops(parity)),
+        _table(("hop", "drop, pp (95 %)", "broken", "fixed", "logits", "verdict"), _hops(parity)),
     ]
     if diagnostic:
         title = f"{len(diagnostic)} diagnostic {'row' if len(diagnostic) == 1 else 'rows'}, which decide nothing"
@@ -43,7 +43,8 @@ def _hops(parity: Mapping[str, Any]) -> list[Sequence[str]]:
     for hop in main_hops(parity):
         to = hop["to"] if hop["row"] is None else names[hop["row"]]
         bound = f"{points(hop['drop_pp'])} (≤ {points(hop['drop_upper_pp'])})"
-        lines.append((f"{hop['from']} → {to}", bound, str(hop["broken"]), str(hop["fixed"]), hop["verdict"]))
+        logits = f"× {hop['logit_scale']:.2f}" if hop.get("logit_scale") is not None else ""  # not in older files
+        lines.append((f"{hop['from']} → {to}", bound, str(hop["broken"]), str(hop["fixed"]), logits, hop["verdict"]))
     return lines
 
 
