@@ -169,9 +169,8 @@ def _row(reference: Reference, answers: Outputs, margin_pp: float) -> Row:
     lower, upper = statistics.tango_interval(broken, fixed, images)
     scale = confidence.logit_scale(baseline.probabilities, export.probabilities)
     verdict, reason = decide(broken, fixed, images, margin_pp)
-    fault = confidence.fault(scale)
-    if verdict != FAIL and fault:
-        verdict, reason = FAIL, fault
+    if verdict != FAIL and scale and scale.fault:
+        verdict, reason = FAIL, f"{scale.fault} (labels: {reason})"
     agree = int((export.labels == baseline.labels).sum())
     error = np.abs(export.probabilities - baseline.probabilities)
     return Row(
@@ -188,7 +187,7 @@ def _row(reference: Reference, answers: Outputs, margin_pp: float) -> Row:
         mcnemar_p=statistics.mcnemar_p(broken, fixed),
         max_abs_probability_error=float(error.max()),
         mean_abs_probability_error=float(error.mean()),
-        logit_scale=scale,
+        logit_scale=scale.value if scale else None,
         ties=int(((answers.raw == answers.raw.max(axis=1, keepdims=True)).sum(axis=1) > 1).sum()),
         gates=gates,
         verdict=verdict,
@@ -206,6 +205,12 @@ def verdict_of(lower_pp: float, upper_pp: float, margin_pp: float) -> str:
     if upper_pp <= margin_pp:
         return PASS
     return FAIL if lower_pp > margin_pp else INCONCLUSIVE
+
+
+def drop_verdict(judged: Row | Hop, margin_pp: float) -> str:
+    """What the labels alone say of a row or hop that has answered."""
+    lower, upper = statistics.tango_interval(judged.broken or 0, judged.fixed or 0, judged.images)
+    return verdict_of(100 * lower, 100 * upper, margin_pp)
 
 
 def decide(broken: int, fixed: int, images: int, margin_pp: float) -> tuple[str, str]:
@@ -235,5 +240,5 @@ def _hop(labels: np.ndarray, before: Form, after: Form, to: str, row: int | None
     broken, fixed = flip_counts(labels, before, after)
     lower, upper = (100 * bound for bound in statistics.tango_interval(broken, fixed, images))
     scale = confidence.logit_scale(before.probabilities[:images], after.probabilities)
-    verdict = FAIL if confidence.fault(scale) else verdict_of(lower, upper, margin_pp)
-    return Hop(before.name, to, row, images, broken, fixed, 100 * (broken - fixed) / images, upper, scale, verdict)
+    verdict = FAIL if scale and scale.fault else verdict_of(lower, upper, margin_pp)
+    return Hop(before.name, to, row, images, broken, fixed, 100 * (broken - fixed) / images, upper, scale.value if scale else None, verdict)

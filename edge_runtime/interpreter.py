@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_runtime.errors import InputError
+from edge_runtime.flatbuffer import check_whole
 from edge_runtime.metadata import read_onnx_metadata, read_tflite_metadata
 from edge_runtime.opened import InnerTensor, Opening, OpenModel, TensorSpec
 from edge_runtime.runtimes import PEER_RUNTIMES, RUNTIMES, Runtime, find_runtime, import_for, import_runtime
@@ -62,6 +63,8 @@ def open_model(
         suffix, metadata = PEER_RUNTIMES[runtime].suffix, None
     else:
         suffix = model_suffix(content, name)
+        if suffix == ".tflite":
+            check_whole(content, name)
         metadata = _METADATA_READERS[suffix](content)
     chosen, module = import_for(runtime, suffix)
     if kernels not in chosen.kernels:

@@ -94,9 +94,18 @@ def test_the_same_labels_by_other_probabilities_fail_and_the_hop_is_named() -> N
     report = judged([export(unsure()), export(unsure(4))], of)
     assert [row.verdict for row in report.rows] == ["PASS", "FAIL"]
     assert (report.rows[1].broken, report.rows[1].fixed, report.rows[1].logit_scale) == (0, 0, pytest.approx(4, rel=1e-4))
-    assert report.rows[1].reason == "other probabilities: its logits are 4.00 times the baseline's, a factor of 1.75 is allowed"
+    assert (
+        report.rows[1].reason
+        == "other probabilities: its logits are 4.00 times the baseline's, a factor of 1.75 is allowed (labels: drop at most 0.14 pp at 95 %)"
+    )
     assert [(hop.to, hop.verdict) for hop in report.hops] == [("folded", "PASS"), ("qat", "PASS"), ("m.tflite", "PASS"), ("m.tflite", "FAIL")]
     assert report.hops[3].logit_scale == pytest.approx(4 / 1.2, rel=1e-4)
+
+
+def test_other_probabilities_do_not_hide_how_many_images_labels_need() -> None:
+    of = Reference(LABELS[::10], probabilities(unsure())[::10], {})
+    (row,) = judged([export(unsure(4)[::10])], of).rows
+    assert (row.verdict, "images would decide" in row.reason) == ("FAIL", True)
 
 
 def test_what_loses_answers_says_so_whatever_its_probabilities() -> None:

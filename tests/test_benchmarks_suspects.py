@@ -53,15 +53,35 @@ def test_only_rows_that_fail_or_gate_undecided_are_explained() -> None:
     assert set(culprits(report, outputs)) == {0, 2, 4}
 
 
-def test_a_hop_that_loses_no_answer_but_its_probabilities_is_found() -> None:
-    logits = np.linspace(0.5, 3, len(LABELS), dtype=np.float32)[:, None] * np.eye(3, dtype=np.float32)[LABELS]
-    sound, sharp = probabilities(logits), probabilities(4 * logits)
-    outputs = [export(4 * logits)]
-    in_export, in_qat = (
-        judge(Reference(LABELS, sound, {"folded": sound, "qat": qat}), outputs, margin_pp=0.25, baseline_sha256="cafe") for qat in (sound, sharp)
-    )
-    assert culprits(in_export, outputs) == {0: OWN}
-    assert culprits(in_qat, outputs) == {0: Culprit("folded", "qat", own=False)}
+LOGITS = np.linspace(0.5, 3, len(LABELS), dtype=np.float32)[:, None] * np.eye(3, dtype=np.float32)[LABELS]
+
+
+@pytest.mark.parametrize(
+    ("qat", "raw", "culprit"),
+    [
+        (1, 4, Culprit("qat", "m.tflite", own=True, changed=True)),
+        (4, 4, Culprit("folded", "qat", own=False, changed=True)),
+        (1.3, 2, Culprit("qat", "m.tflite", own=True, changed=True)),  # neither hop fails by itself: the one that changes most
+        (1.6, 2, Culprit("folded", "qat", own=False, changed=True)),
+        (1, 1, None),
+    ],
+)
+def test_the_hop_that_changes_probabilities(qat: float, raw: float, culprit: Culprit | None) -> None:
+    outputs = [export(raw * LOGITS)]
+    of = Reference(LABELS, probabilities(LOGITS), {"folded": probabilities(LOGITS), "qat": probabilities(qat * LOGITS)})
+    report = judge(of, outputs, margin_pp=0.25, baseline_sha256="cafe")
+    assert culprits(report, outputs) == ({0: culprit} if culprit else {})
+    if culprit:
+        sentence = explain(report, culprits(report, outputs), {}).suspects[0]["sentence"]
+        assert sentence.startswith(f"changed between {culprit.from_} and ")
+
+
+def test_a_hop_that_only_changes_probabilities_is_not_blamed_for_lost_answers() -> None:
+    lossy = 1.8 * LOGITS
+    lossy[:200] = lossy[:200, [1, 2, 0]]
+    of = Reference(LABELS, probabilities(LOGITS), {"folded": probabilities(LOGITS), "qat": probabilities(1.8 * LOGITS)})
+    outputs = [export(lossy)]
+    assert culprits(judge(of, outputs, margin_pp=0.25, baseline_sha256="cafe"), outputs) == {0: OWN}
 
 
 def test_an_export_without_numbers_is_looked_into_too() -> None:

@@ -119,14 +119,16 @@ def test_a_missing_model_is_an_input_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("format", "runtime"), PAIRS)
 @pytest.mark.parametrize("share", [0.1, 0.5])
-def test_half_a_model_is_one_sentence_even_where_the_interpreter_crashes(
-    tiny_artifacts: dict[str, Path], tmp_path: Path, format: str, runtime: str, share: float
-) -> None:
+def test_half_a_model_is_one_sentence(tiny_artifacts: dict[str, Path], tmp_path: Path, format: str, runtime: str, share: float) -> None:
     whole = tiny_artifacts[format].read_bytes()
     (tmp_path / "half").write_bytes(whole[: int(share * len(whole))])
     error = refusal(tmp_path / "half", runtime, tmp_path)
-    assert isinstance(error, RuntimeProblem)
-    assert runtime in str(error)
+    if format.startswith("tflite"):  # before an interpreter sees it: tflite-runtime would crash, or take a minute first
+        assert isinstance(error, InputError)
+        assert "half is cut short or damaged" in str(error)
+    else:
+        assert isinstance(error, RuntimeProblem)
+        assert runtime in str(error)
 
 
 @pytest.mark.parametrize(("format", "runtime"), [("tflite-int8", "tflite-runtime"), ("onnx-int8", "onnxruntime")])

@@ -19,7 +19,10 @@ BATCH = 500
 
 
 def predict_probabilities(model: Any, images: np.ndarray, contract: Preprocessing, progress: Progress = silent) -> np.ndarray:
-    """float32 [N, classes] of uint8 images [N, H, W, C]. ModelError when the answers are not finite."""
+    """float32 [N, classes] of uint8 images [N, H, W, C]. ModelError when the answers are not finite.
+
+    Answers that are probabilities already stay: behind a softmax there may be layers that only pass it on.
+    """
     outputs = []
     for begin in range(0, len(images), BATCH):
         batch = images[begin : begin + BATCH]
@@ -28,7 +31,11 @@ def predict_probabilities(model: Any, images: np.ndarray, contract: Preprocessin
     answers = np.concatenate(outputs)
     if not np.isfinite(answers).all():
         raise ModelError("The model answers with NaN or infinity: its weights are damaged, or training diverged.")
-    return answers if ends_in_softmax(model) else softmax(answers)
+    return answers if ends_in_softmax(model) or _are_probabilities(answers) else softmax(answers)
+
+
+def _are_probabilities(answers: np.ndarray) -> bool:
+    return bool((answers >= 0).all() and np.allclose(answers.sum(axis=1), 1, atol=1e-3))
 
 
 def layer_outputs(model: Any, images: np.ndarray, contract: Preprocessing) -> dict[str, np.ndarray]:

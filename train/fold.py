@@ -63,7 +63,7 @@ def fold(model: Any) -> Folded:
     model: a tf_keras Sequential or Functional classifier, left as it is. Raises ModelError for what cannot be folded.
     """
     graph = Graph.of(model)
-    for name in [node.name for node in graph.nodes.values() if _is_identity(node)]:
+    for name in [node.name for node in graph.nodes.values() if is_identity(node)]:
         graph.remove(name)
     _strip_softmax(graph)
     for node in [node for node in graph.nodes.values() if node.kind == "SeparableConv2D"]:
@@ -72,7 +72,7 @@ def fold(model: Any) -> Folded:
         _split_activation(graph, node)
     steps = []
     for node in list(graph.nodes.values()):
-        affine = _affine(node)
+        affine = affine_of(node)
         if affine is not None:
             steps.append(_fold_one(graph, node, affine))
     _merge_relu(graph)
@@ -93,7 +93,7 @@ def scales_pixels_itself(model: Any) -> bool:
     return next((kind for kind in kinds if kind not in _BEFORE_SCALING), "") in _SCALINGS
 
 
-def _is_identity(node: Node) -> bool:
+def is_identity(node: Node) -> bool:
     return node.kind in TRAINING_ONLY or (node.kind == "Activation" and node.config["activation"] == "linear")
 
 
@@ -152,7 +152,7 @@ def relu_kind(node: Node) -> str:
     return {None: "relu", 6.0: "relu6"}.get(node.config["max_value"], "")
 
 
-def _affine(node: Node) -> Affine | None:
+def affine_of(node: Node) -> Affine | None:
     """The node as y = a·x + b, or None when it is something else."""
     if node.kind == "BatchNormalization":
         return _batch_norm(node)
@@ -198,7 +198,7 @@ def _fold_one(graph: Graph, node: Node, affine: Affine) -> str:
         _into_layer_before(before, affine)
         graph.remove(node.name)
         return f"{node.name}: folded back into {before.name}"
-    after = _linear_after(graph, node, affine)
+    _, after = forward_path(graph, node, affine)
     if after is not None:
         _into_layer_after(after, affine)
         graph.remove(node.name)
@@ -222,19 +222,21 @@ def linear_before(graph: Graph, node: Node) -> Node | None:
     return source if linear and len(graph.consumers(source.name)) == 1 else None
 
 
-def _linear_after(graph: Graph, node: Node, affine: Affine) -> Node | None:
-    """The linear layer that takes the affine forward, or None: every layer on the way has one reader and commutes with it."""
+def forward_path(graph: Graph, node: Node, affine: Affine) -> tuple[list[str], Node | None]:
+    """(layers on the way, the linear layer that takes the affine forward, or None): each has one reader and commutes with it."""
     commuting = _COMMUTES + (_COMMUTES_IF_POSITIVE if (affine.scale > 0).all() else ())
+    way: list[str] = []
     current = node
     while True:
         readers = graph.consumers(current.name)
         if len(readers) != 1 or current.name == graph.output:
-            return None
+            return way, None
         current = readers[0]
         if current.kind in _LINEAR_AFTER:
-            return current if _takes_from_before(current, affine) else None
+            return way, current if _takes_from_before(current, affine) else None
         if current.kind not in commuting:
-            return None
+            return way, None
+        way.append(current.name)
 
 
 def _takes_from_before(node: Node, affine: Affine) -> bool:

@@ -1,30 +1,55 @@
-"""Which layers of a Keras model end up in one operator of an export, whoever converted it."""
+"""Which tensors an export has for the BatchNorm and ReLU layers of a Keras model, whoever converted it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from edge_runtime.errors import ModelError
-from train.fold import linear_before, relu_kind
+from train.fold import Affine, affine_of, forward_path, is_identity, linear_before, relu_kind
 from train.graph import Graph
 
+_LEAST_SCALE = 1e-6  # a channel that a BatchNorm nearly silences says nothing of what came before
 
-def fused_layers(model: Any) -> dict[str, str]:
-    """The name of each BatchNorm and ReLU that converters compute in the linear layer before it, with that layer's name.
 
-    Kernels of TensorFlow Lite and ONNX Runtime clip as they write, and converters fold the BatchNorm in between. A tensor of the export
-    may be called after any of them; it holds what the last of them answers. Empty for what `Graph` cannot read.
+@dataclass(frozen=True)
+class Fusion:
+    """By layer name. Empty for a network that cannot be folded.
+
+    computed_in: for each BatchNorm and ReLU that kernels compute as part of the linear layer before it, that layer. A tensor of an export
+    may be called after any of them; it holds what the last of them answers.
+    carried_past: for each layer that a BatchNorm before it can be folded forward past, that BatchNorm, which its tensor may then lack.
     """
+
+    computed_in: Mapping[str, str]
+    carried_past: Mapping[str, Affine]
+
+
+def fusion_of(model: Any) -> Fusion:
+    """For a tf_keras classifier as it was trained."""
     try:
-        graph = Graph.of(model)
-    except ModelError:
-        return {}
-    fused = {}
+        return _fusion(Graph.of(model))
+    except (ModelError, ValueError, TypeError, KeyError, AttributeError):  # whatever Keras says of layers that `Graph` does not know
+        return Fusion({}, {})
+
+
+def _fusion(graph: Graph) -> Fusion:
+    for node in [node for node in graph.nodes.values() if is_identity(node)]:
+        graph.remove(node.name)
+    computed_in: dict[str, str] = {}
     for node in list(graph.nodes.values()):
         relu = relu_kind(node)
         before = linear_before(graph, node) if relu or node.kind == "BatchNormalization" else None
         if before is not None:
-            fused[node.name] = before.name
+            computed_in[node.name] = before.name
             before.config["activation"] = relu or "linear"  # behind a ReLU nothing more is fused
             graph.remove(node.name)
-    return fused
+    carried_past: dict[str, Affine] = {}
+    for node in graph.nodes.values():
+        affine = affine_of(node) if node.kind == "BatchNormalization" else None
+        if affine is not None and abs(affine.scale).min() > _LEAST_SCALE:
+            way, linear = forward_path(graph, node, affine)
+            if linear is not None:
+                carried_past |= dict.fromkeys(way, affine)
+    return Fusion(computed_in, carried_past)

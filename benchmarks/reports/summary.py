@@ -147,7 +147,9 @@ def recommend(rows: Sequence[SummaryRow], manifest: Mapping[str, Any], margin_pp
     """The smallest artifact that passed on every runtime it ran on."""
     candidates = passed(rows)
     if not candidates:
-        return Recommendation(None, f"Ship none of them yet: no artifact is proved to drop by at most {margin_pp:g} pp on every runtime.")
+        return Recommendation(
+            None, f"Ship none of them yet: no artifact is proved to answer like the baseline, to {margin_pp:g} pp, on every runtime."
+        )
     chosen = smallest(candidates)
     ran = candidates[chosen]
     worst = worst_of(ran)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.layers import KerasLayers
 from benchmarks.matrix import able_runtimes
 from edge_runtime.errors import InputError
 from edge_runtime.interpreter import RUNTIMES, find_runtime
@@ -117,13 +118,18 @@ def _keep(workspace: Workspace, given: Given, models: Sequence[ModelFile], contr
     with workspace.stage("train") as files:
         files.write_json("dataset.json", dataset)
         files.write_arrays("validation.npz", arrays)
-        if given.layers:
-            files.write_arrays("layers.npz", dict(given.layers))
+        if given.layers.outputs:
+            files.write_arrays("layers.npz", _layers(given.layers))
         for model in models:
             files.write_bytes(f"artifacts/{model.path.name}", model.content)
         manifest = {"schema": 1, "name": given.name, "recipe": None, "seed": None, "inputs": inputs, "artifacts": artifacts, "versions": versions()}
         files.write_json("artifacts/manifest.json", manifest)
         files.write_json("training.json", _training_facts(given))
+
+
+def _layers(layers: KerasLayers) -> dict[str, np.ndarray]:
+    parts = {"baseline": layers.outputs, "folded": layers.folded}
+    return {f"{stage}/{name}": values for stage, outputs in parts.items() for name, values in outputs.items()}
 
 
 def _formats(models: Sequence[ModelFile]) -> list[str]:
@@ -161,7 +167,7 @@ def _training_facts(given: Given) -> dict[str, Any]:
         "settings": None,
         "seed": None,
         "parameters": given.parameters,
-        "fused_layers": dict(given.fused),
+        "fused_layers": dict(given.layers.fused),
         "accuracy": float((given.probabilities.argmax(axis=1) == given.labels).mean()),
         "best_epoch": None,
         "seconds": None,

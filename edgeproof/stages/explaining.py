@@ -49,7 +49,7 @@ def explain_failures(
 
     def table(answers: Outputs) -> list[LayerRow]:
         assume = manifest[answers.artifact].get("assume")
-        return _table(workspace / "artifacts", answers, places[answers.target], assume, layers[answers.source], images)
+        return _table(workspace / "artifacts", answers, places[answers.target], assume, layers.get(answers.source, KerasLayers({})), images)
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         tables = list(pool.map(table, [outputs[index] for index in own]))
@@ -63,15 +63,13 @@ def _with_remedy(row: Row, facts: Mapping[str, Any]) -> Row:
 
 def _keras_layers(workspace: Workspace) -> dict[str, KerasLayers]:
     """What is kept of the layers of the Keras models that exports were made from: "folded" and "qat", or a stranger's "baseline"."""
-    baseline: dict[str, np.ndarray] = {}
-    folded: dict[str, np.ndarray] = {}
-    qat: dict[str, np.ndarray] = {}
-    outputs = {"baseline": baseline, "folded": folded, "qat": qat}
+    outputs: dict[str, dict[str, np.ndarray]] = {"baseline": {}, "folded": {}, "qat": {}}
     for key, values in workspace.read_arrays("layers.npz").items():
         stage, _, layer = key.partition("/")
-        outputs[stage][layer] = values
+        outputs.setdefault(stage, {})[layer] = values
     fused = workspace.read_json("training.json").get("fused_layers", {})
-    return {"baseline": KerasLayers(baseline, folded, fused), "folded": KerasLayers(folded), "qat": KerasLayers(qat)}
+    known = {stage: KerasLayers(values) for stage, values in outputs.items()}
+    return known | {"baseline": KerasLayers(outputs["baseline"], outputs["folded"], fused)}
 
 
 def _table(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.layers import KerasLayers
 from benchmarks.matrix import Cell, able_runtimes, collect
 from benchmarks.targets import find_target
 from edge_runtime.errors import InputError
@@ -37,8 +38,7 @@ class Given:
     images: np.ndarray
     labels: np.ndarray
     probabilities: np.ndarray
-    layers: Mapping[str, np.ndarray] = field(default_factory=dict)  # of a Keras model: for `layers.npz`
-    fused: Mapping[str, str] = field(default_factory=dict)  # which of its layers exports compute in which other one
+    layers: KerasLayers = field(default_factory=lambda: KerasLayers({}))  # of a Keras model
 
 
 def read_baseline(path: Path, source: str, preprocess: str | None, console: Console) -> Given:
@@ -58,7 +58,6 @@ def baseline_sha256(path: Path) -> str:
 def _keras(path: Path, source: str, preprocess: str | None, console: Console) -> Given:
     with console.natives_silenced():
         from train.evaluate import predict_probabilities
-        from train.fusion import fused_layers
 
         with console.progress(f"Reading {path.name} and {source}"):
             given = KerasFile.read(path, preprocess)
@@ -66,10 +65,9 @@ def _keras(path: Path, source: str, preprocess: str | None, console: Console) ->
         console.say(given.sentence)
         with console.progress("Evaluating the baseline") as progress:
             probabilities = predict_probabilities(given.model, dataset.images, given.contract, progress)
-        fused = fused_layers(given.model)
-        layers = baseline_layers(given.model, dataset.images, given.contract, fused)
+        layers = baseline_layers(given.model, dataset.images, given.contract)
         answered = _given(path, given.contract, given.output, int(given.model.count_params()), dataset, probabilities)
-    return replace(answered, layers=layers, fused=fused)
+    return replace(answered, layers=layers)
 
 
 def _exported(path: Path, source: str, preprocess: str | None, console: Console) -> Given:

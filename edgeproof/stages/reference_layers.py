@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Any
 
-from edge_runtime.errors import ModelError
+from benchmarks.layers import INPUT, KerasLayers
 from edge_runtime.preprocess import Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from train.fold import Affine
 
 CHECKED_IMAGES = 64  # the first that are judged
 _LAYER_BYTES = 256e6  # of activations: a large network is looked at on fewer images
@@ -17,48 +18,47 @@ _LAYER_BYTES = 256e6  # of activations: a large network is looked at on fewer im
 
 def reference_layers(model: Any, stage: str, images: np.ndarray, contract: Preprocessing) -> dict[str, np.ndarray]:
     """float32 outputs of every layer and the input, by "<stage>/<Keras layer name>", on the first of uint8 images [n, H, W, C]."""
-    from train.evaluate import layer_outputs
     from train.qat import keras_name
 
-    one = sum(values.nbytes for values in layer_outputs(model, images[:1], contract).values())
-    looked_at = images[: max(4, min(CHECKED_IMAGES, int(_LAYER_BYTES // one)))]
-    outputs = {f"{stage}/input": contract.normalize(looked_at)}
-    return outputs | {f"{stage}/{keras_name(name)}": values for name, values in layer_outputs(model, looked_at, contract).items()}
+    return {f"{stage}/{keras_name(name)}": values for name, values in _answers(model, images, contract).items()}
 
 
-def baseline_layers(model: Any, images: np.ndarray, contract: Preprocessing, fused: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """The same of a model as a stranger built it, under "baseline/": only layers that an export's tensors can stand for.
+def baseline_layers(model: Any, images: np.ndarray, contract: Preprocessing) -> KerasLayers:
+    """The same of a model as a stranger built it: only layers that an export's tensors can stand for.
 
     Without those that are used twice, and with logits for a last layer that ends in softmax: exports keep the softmax as a step of its own.
-    Of layers that are `fused` into another, what the last of them answers, under that one's name. Under "folded/" what layers answer once
-    BatchNorm is folded, where that is something else. Nothing at all of a model with other models inside.
+    Nothing at all of a model with other models inside.
     """
     from train.evaluate import without_softmax
+    from train.fusion import fusion_of
 
     try:
         with without_softmax(model):
-            outputs = reference_layers(model, "baseline", images, contract)
+            outputs = _answers(model, images, contract)
     except (ValueError, TypeError, AttributeError):  # Keras cannot tap inner models, nor layers with several outputs
-        return {}
-    left_out = {f"baseline/{layer.name}" for layer in model.layers if len(layer.inbound_nodes) > 1 or type(layer).__name__ == "Softmax"}
-    for name, into in fused.items():  # in the network's order
-        outputs[f"baseline/{into}"] = outputs.pop(f"baseline/{name}")
-    kept = {name: values for name, values in outputs.items() if name not in left_out}
-    return kept | _changed_by_folding(model, kept, {*fused.values()}, images, contract)
+        return KerasLayers({})
+    for layer in model.layers:
+        if len(layer.inbound_nodes) > 1 or type(layer).__name__ == "Softmax":
+            outputs.pop(layer.name, None)
+    fusion = fusion_of(model)
+    fused = {name: into for name, into in fusion.computed_in.items() if {name, into} <= outputs.keys()}
+    for name, into in fused.items():  # in the network's order: the last one's answer stays
+        outputs[into] = outputs.pop(name)
+    folded = {name: _without(affine, outputs[name]) for name, affine in fusion.carried_past.items() if name in outputs}
+    return KerasLayers(outputs, folded, fused)
 
 
-def _changed_by_folding(
-    model: Any, outputs: Mapping[str, np.ndarray], computing: Container[str], images: np.ndarray, contract: Preprocessing
-) -> dict[str, np.ndarray]:
-    """Layers between a BatchNorm and the linear layer that it is folded forward into. computing: those that others are fused into."""
+def _answers(model: Any, images: np.ndarray, contract: Preprocessing) -> dict[str, np.ndarray]:
+    from train.evaluate import layer_outputs
+
+    one = sum(values.nbytes for values in layer_outputs(model, images[:1], contract).values())
+    looked_at = images[: max(4, min(CHECKED_IMAGES, int(_LAYER_BYTES // one)))]
+    return {INPUT: contract.normalize(looked_at), **layer_outputs(model, looked_at, contract)}
+
+
+def _without(affine: Affine, values: np.ndarray) -> np.ndarray:
+    """What a layer answers where the BatchNorm before it is not computed yet; behind a Flatten the channels repeat."""
     import numpy as np
 
-    from train.fold import fold
-
-    try:
-        folded = reference_layers(fold(model).model, "folded", images, contract)
-    except ModelError:  # nobody can have folded it
-        return {}
-    layers = [name.partition("/")[2] for name in outputs]
-    pairs = {layer: (outputs[f"baseline/{layer}"], folded.get(f"folded/{layer}")) for layer in layers if layer not in computing}
-    return {f"folded/{layer}": b for layer, (a, b) in pairs.items() if b is not None and not np.allclose(a, b, rtol=1e-3, atol=1e-4)}
+    repeats = values.shape[-1] // len(affine.scale)
+    return ((values - np.tile(affine.offset, repeats)) / np.tile(affine.scale, repeats)).astype(np.float32)
