@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.confidence import FACTOR, LogitScale, logit_scale
+from benchmarks.confidence import LogitScale, logit_scale
 from edge_runtime.tensors import softmax
 
 RANDOM = np.random.default_rng(0)
@@ -20,7 +20,7 @@ def measured(before: np.ndarray, after: np.ndarray) -> LogitScale:
 @pytest.mark.parametrize("scale", [0.25, 0.9, 1, 1.1, 4, 10])
 def test_the_scale_of_the_logits_is_read_off_the_probabilities(scale: float) -> None:
     found = measured(softmax(LOGITS), softmax(scale * LOGITS))
-    assert (found.value, found.low, found.high) == pytest.approx((scale, scale, scale), rel=1e-3)
+    assert found.value == pytest.approx(scale, rel=1e-3)
     assert bool(found.fault) == (scale in (0.25, 4, 10))
 
 
@@ -39,23 +39,26 @@ def two_networks(noise: float) -> list[np.ndarray]:
     return [LOGITS + noise * np.random.default_rng(seed).normal(size=LOGITS.shape) for seed in (1, 2)]
 
 
-@pytest.mark.parametrize("noise", [0.5, 1])
+@pytest.mark.parametrize("noise", [0.5, 1, 2, 3])
 @pytest.mark.parametrize("scale", [1, 4])
-def test_two_networks_are_compared_by_what_both_show(noise: float, scale: float) -> None:
+def test_two_networks_that_differ_are_as_sure_as_they_are(noise: float, scale: float) -> None:
     one, other = two_networks(noise)
     found = measured(softmax(one), softmax(scale * other))
-    assert found.low < scale < found.high
+    assert found.value == pytest.approx(scale, rel=0.12)
     assert bool(found.fault) == (scale == 4)
 
 
-@pytest.mark.parametrize("noise", [2, 3, 6])
-def test_networks_that_hardly_agree_are_not_called_surer(noise: float) -> None:
-    one, other = two_networks(noise)
-    assert not measured(softmax(one), softmax(other)).fault
+def test_two_networks_that_are_sure_of_nearly_all_are_not_blamed_for_where_one_is_unsure() -> None:
+    """On the images that one is unsure of, the other one's log-odds are three times as large, and the other way round."""
+    random = np.random.default_rng(3)
+    shared = random.normal(size=(8400, 10)) + 11 * np.eye(10)[random.integers(10, size=8400)]
+    one, other = (softmax(shared + 2 * random.normal(size=shared.shape)) for _ in range(2))
+    assert measured(one, other).value == pytest.approx(1, abs=0.1)
+    assert not measured(one, other).fault
 
 
-@pytest.mark.parametrize(("images", "spread", "noise"), [(12, 1, 0.5), (200, 0.02, 0.05), (200, 1e-8, 0.01)])
-def test_few_images_and_near_ties_are_no_fault(images: int, spread: float, noise: float) -> None:
+@pytest.mark.parametrize(("images", "spread", "noise"), [(12, 1, 0.5), (50, 1, 0.5), (100, 1, 0.5)])
+def test_few_images_and_noise_are_no_fault(images: int, spread: float, noise: float) -> None:
     random = np.random.default_rng(2)
     for _ in range(100):
         logits = spread * random.normal(size=(images, 10))
@@ -63,7 +66,7 @@ def test_few_images_and_near_ties_are_no_fault(images: int, spread: float, noise
         assert found is None or not found.fault
 
 
-@pytest.mark.parametrize(("scale", "low", "high"), [(1, 0.95, 1.05), (4, 2.2, 4.5), (0.25, 0.2, 0.3)])
+@pytest.mark.parametrize(("scale", "low", "high"), [(1, 0.95, 1.05), (4, 3, 5), (0.25, 0.2, 0.3)])
 def test_probabilities_of_eight_bits_say_enough(scale: float, low: float, high: float) -> None:
     rounded = np.round(softmax(scale * LOGITS) * 256) / 256
     assert low < measured(softmax(LOGITS), rounded).value < high
@@ -93,8 +96,6 @@ def test_two_classes_are_enough() -> None:
     assert measured(softmax(LOGITS[:, :2]), softmax(3 * LOGITS[:, :2])).value == pytest.approx(3, rel=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "faulty"), [(1, 1, False), (0.1, 9, False), (FACTOR, 9, False), (0.1, 1 / FACTOR, False), (1.76, 9, True), (-1, 0.57, True)]
-)
-def test_a_fault_is_beyond_the_factor_with_all_of_its_interval(low: float, high: float, faulty: bool) -> None:
-    assert bool(LogitScale(low, low, high).fault) == faulty
+@pytest.mark.parametrize(("scale", "faulty"), [(0.6, True), (0.72, False), (1.4, False), (1.65, True)])
+def test_a_small_factor_is_allowed(scale: float, faulty: bool) -> None:
+    assert bool(measured(softmax(LOGITS), softmax(scale * LOGITS)).fault) == faulty
