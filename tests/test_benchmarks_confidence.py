@@ -44,7 +44,7 @@ def two_networks(noise: float) -> list[np.ndarray]:
 def test_two_networks_that_differ_are_as_sure_as_they_are(noise: float, scale: float) -> None:
     one, other = two_networks(noise)
     found = measured(softmax(one), softmax(scale * other))
-    assert found.value == pytest.approx(scale, rel=0.12)
+    assert found.value == pytest.approx(scale, rel=0.15)
     assert bool(found.fault) == (scale == 4)
 
 
@@ -66,10 +66,11 @@ def test_few_images_and_noise_are_no_fault(images: int, spread: float, noise: fl
         assert found is None or not found.fault
 
 
-@pytest.mark.parametrize(("scale", "low", "high"), [(1, 0.95, 1.05), (4, 3, 5), (0.25, 0.2, 0.3)])
+@pytest.mark.parametrize(("scale", "low", "high"), [(1, 0.95, 1.05), (4, 2, 4.5), (0.25, 0.2, 0.3)])
 def test_probabilities_of_eight_bits_say_enough(scale: float, low: float, high: float) -> None:
-    rounded = np.round(softmax(scale * LOGITS) * 256) / 256
-    assert low < measured(softmax(LOGITS), rounded).value < high
+    found = measured(softmax(LOGITS), np.round(softmax(scale * LOGITS) * 256) / 256)
+    assert low < found.value < high
+    assert bool(found.fault) == (scale != 1)
 
 
 def test_softmax_applied_twice_is_asked_about() -> None:
@@ -96,6 +97,6 @@ def test_two_classes_are_enough() -> None:
     assert measured(softmax(LOGITS[:, :2]), softmax(3 * LOGITS[:, :2])).value == pytest.approx(3, rel=1e-3)
 
 
-@pytest.mark.parametrize(("scale", "faulty"), [(0.6, True), (0.72, False), (1.4, False), (1.65, True)])
+@pytest.mark.parametrize(("scale", "faulty"), [(0.7, True), (0.82, False), (1.22, False), (1.45, True)])
 def test_a_small_factor_is_allowed(scale: float, faulty: bool) -> None:
     assert bool(measured(softmax(LOGITS), softmax(scale * LOGITS)).fault) == faulty

@@ -96,7 +96,7 @@ def test_the_same_labels_by_other_probabilities_fail_and_the_hop_is_named() -> N
     assert (report.rows[1].broken, report.rows[1].fixed, report.rows[1].logit_scale) == (0, 0, pytest.approx(4, rel=1e-4))
     assert (
         report.rows[1].reason
-        == "other probabilities: its logits are 4.00 times the baseline's, a factor of 1.5 is allowed (labels: drop at most 0.14 pp at 95 %)"
+        == "other probabilities: its logits are 4.00 times the baseline's, a factor of 1.3 is allowed (labels: drop at most 0.14 pp at 95 %)"
     )
     assert [(hop.to, hop.verdict) for hop in report.hops] == [("folded", "PASS"), ("qat", "PASS"), ("m.tflite", "PASS"), ("m.tflite", "FAIL")]
     assert report.hops[3].logit_scale == pytest.approx(4 / 1.2, rel=1e-4)
