@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from struct import Struct, error
 
-from edge_runtime.errors import InputError
+from edge_runtime.errors import UnsupportedModelError
 
 _MODEL_CODES, _MODEL_GRAPHS, _MODEL_BUFFERS = 1, 2, 4
 _GRAPH_TENSORS, _GRAPH_OPERATORS = 0, 3
@@ -18,7 +18,7 @@ _OFFSET, _BACK, _SHORT = Struct("<I"), Struct("<i"), Struct("<H")
 
 
 def check_whole(model: bytes, name: str) -> None:
-    """InputError when a table, an operator, a tensor or a weight lies beyond the end. Some hundred steps a network: microseconds each."""
+    """UnsupportedModelError when a table, an operator, a tensor or a weight lies beyond the end. Some hundred steps a network: microseconds each."""
     try:
         root = _read(_OFFSET, model, 0)
         for graph in _tables(model, root, _MODEL_GRAPHS):
@@ -28,7 +28,9 @@ def check_whole(model: bytes, name: str) -> None:
         for buffer in _tables(model, root, _MODEL_BUFFERS):
             _vector(model, buffer, _BUFFER_DATA, 1)
     except error:
-        raise InputError(f"{name} is cut short or damaged: parts of the model lie beyond its {len(model):,} bytes. Copy it again.") from None
+        raise UnsupportedModelError(
+            f"{name} is cut short or damaged: parts of the model lie beyond its {len(model):,} bytes. Copy it again."
+        ) from None
 
 
 def _read(kind: Struct, model: bytes, at: int) -> int:

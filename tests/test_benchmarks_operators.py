@@ -178,9 +178,12 @@ def test_options_that_judge_a_whole_network_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("format", "runtime"), [("tflite-int8", "tflite-runtime"), ("onnx-int8", "onnxruntime"), ("onnx-float32", "onnxruntime")])
 def test_other_runtimes_add_up_too(tiny_artifacts: dict[str, Path], tiny_images: np.ndarray, tmp_path: Path, format: str, runtime: str) -> None:
     network = cut_for(artifact_of(tiny_artifacts[format], format), LocalTarget(), [], tmp_path)
-    (split,) = split_all([network], tiny_images, LocalTarget(), runtimes=[runtime], seconds=0.5)
-    assert split.reason == ""
-    (row,) = PartResult(to_measured([split], "local", 1)).rows
+    for seconds in (0.5, 1, 2):  # longer where others have the processor
+        (split,) = split_all([network], tiny_images, LocalTarget(), runtimes=[runtime], seconds=seconds)
+        assert split.reason == ""
+        (row,) = PartResult(to_measured([split], "local", 1)).rows
+        if row.adds_up("measured"):
+            break
     assert row.adds_up("measured"), row.fields
     assert row.costliest["cost"]["microseconds"] > 0
 

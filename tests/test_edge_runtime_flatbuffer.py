@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_runtime.errors import InputError
+from edge_runtime.errors import UnsupportedModelError
 from edge_runtime.flatbuffer import check_whole
 from tests.foreign import tflite_without_metadata
 
@@ -24,7 +24,7 @@ def test_every_cut_is_found_and_a_whole_file_is_let_through(tiny_artifacts: dict
     model = tflite_without_metadata(tiny_artifacts[format])
     check_whole(model, "whole")
     for length in range(8, len(model) - _LAST):
-        with pytest.raises(InputError, match=f"m.tflite is cut short or damaged: parts of the model lie beyond its {length:,} bytes"):
+        with pytest.raises(UnsupportedModelError, match=f"m.tflite is cut short or damaged: parts of the model lie beyond its {length:,} bytes"):
             check_whole(model[:length], "m.tflite")
 
 
@@ -35,7 +35,7 @@ def test_damage_within_gives_a_sentence_or_nothing(tiny_artifacts: dict[str, Pat
         damaged[dice.randrange(len(damaged))] = dice.randrange(256)
         try:
             check_whole(bytes(damaged), "m.tflite")
-        except InputError:
+        except UnsupportedModelError:
             refused += 1
     assert 0 < refused < 3000, "any other error ends this test"
 
