@@ -197,7 +197,7 @@ def audit(model: bytes) -> Audit:
 
 def answers_of(operators: Sequence[Operator]) -> str:
     """Whether a network, given in topological order, ends in probabilities: what only converts or moves numbers after the head does not count."""
-    computing = [operator.kind for operator in operators if operator.dtype != NO_ARITHMETIC]
+    computing = [operator.kind for operator in operators if operator.dtype != NO_ARITHMETIC and operator.kind != "QUANTIZE"]
     return PROBABILITIES if computing and computing[-1] in _HEADS else LOGITS
 
 

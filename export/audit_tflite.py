@@ -181,7 +181,7 @@ def _operators(file: _File, graph: Any, codes: list[tuple[str, int, bool]], tens
             origin[outputs[0]] = stored[0]
         weights = [tensor for tensor in stored if tensor.bytes and len(tensor.shape) > 1] if kind not in (*_CONVERTERS, "DENSIFY") else []
         moving = [tensors[at] for at, tensor in zip(inputs, stored, strict=True) if not tensor.bytes] + [tensors[at] for at in outputs]
-        rescales += kind == "QUANTIZE" and all(tensor.dtype in INT8_TYPES for tensor in moving)
+        rescales += kind == "QUANTIZE" and {tensor.dtype for tensor in moving} == {"int8"}
         heaviest = max(weights, key=lambda tensor: tensor.bytes, default=None)
         arithmetic = _arithmetic(kind, [tensor.dtype for tensor in moving])
         direct = {tensors[at].dtype for at in inputs if tensors[at].bytes and len(tensors[at].shape) > 1}

@@ -63,6 +63,7 @@ def _quantized_afterwards(tf: Any) -> dict[str, bytes]:
         "sin-int8": _convert(lambda image: tf.sin(forward(image)) + 1.0, model, operators=int8, ends="int8"),
         "int16x8": _convert(forward, model, operators=int16, ends="int16"),
         "probabilities-int8": _convert(lambda image: tf.nn.softmax(forward(image)), model, operators=int8, ends="int8"),
+        "probabilities-uint8": _convert(lambda image: tf.nn.softmax(forward(image)), model, operators=int8, ends="uint8"),
         "half": _convert(forward, model, types=[tf.float16]),
     }
 

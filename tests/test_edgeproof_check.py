@@ -98,6 +98,10 @@ def test_wider_numbers_are_not_int8_either(strangers: Path) -> None:
 def test_the_head_tells_logits_from_probabilities(strangers: Path) -> None:
     assert checked(strangers, "probabilities-int8").audit.answers == "probabilities"
     assert checked(strangers, "float-ends-int8").audit.answers == "logits"
+    unsigned = checked(strangers, "probabilities-uint8").audit
+    assert (unsigned.answers, unsigned.output_dtype, unsigned.rescales) == ("probabilities", "uint8", 0), (
+        "what only changes the type computes nothing"
+    )
 
 
 def test_weights_and_ends_are_described(strangers: Path) -> None:

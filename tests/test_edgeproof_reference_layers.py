@@ -70,6 +70,19 @@ def test_what_converters_fuse_is_the_layer_that_computes_it() -> None:
     assert fusion_of(trained()).computed_in == {"norm": "first", "act": "first", "six": "second"}, "not what comes behind a ReLU or pooling"
 
 
+def test_a_batch_norm_that_stays_and_a_separable_convolution_take_in_what_follows_them() -> None:
+    import tf_keras
+
+    layers = tf_keras.layers
+    pixels = layers.Input((8, 8, 1))
+    added = layers.Add(name="sum")([layers.Conv2D(4, 3, padding="same", name=name)(pixels) for name in ("left", "right")])
+    inner = layers.ReLU(name="act")(layers.BatchNormalization(name="norm")(added))
+    inner = layers.SeparableConv2D(4, 3, name="sep")(inner)
+    inner = layers.ReLU(name="act2")(layers.BatchNormalization(name="norm2")(inner))
+    model = tf_keras.Model(pixels, layers.Dense(3, name="head")(layers.Flatten(name="flat")(inner)))
+    assert fusion_of(model).computed_in == {"act": "norm", "norm2": "sep", "act2": "sep"}
+
+
 def test_a_fused_layer_answers_what_the_last_of_them_does() -> None:
     model = trained()
     found, all_layers = baseline_layers(model, IMAGES, CONTRACT), layer_outputs(model, IMAGES[:64], CONTRACT)

@@ -19,8 +19,8 @@ import tf_keras
 from tf_keras import layers
 
 from edge_runtime.errors import InputError, ModelError
-from train.fit import ends_in_softmax
-from train.model_files import check_head, check_model_file, load_model, model_bytes, model_shape
+from train.head import check_head, ends_in_softmax
+from train.model_files import check_model_file, load_model, model_bytes, model_shape
 
 IMAGES = np.random.default_rng(0).random((4, 8, 8, 1), np.float32)
 KERAS_3 = """
@@ -215,3 +215,19 @@ def test_a_head_inside_a_model_inside_the_model_is_found() -> None:
     assert not ends_in_softmax(branched(None))
     with pytest.raises(ModelError, match="'each' ends in sigmoid"):
         check_head(nested(layers.Dense(3, activation="sigmoid", name="each")))
+
+
+def test_layers_that_pass_an_answer_on_are_not_the_head() -> None:
+    def behind(activation: str | None, *more: Any) -> Any:
+        return tf_keras.Sequential([layers.Input((8, 8, 1)), layers.Flatten(), layers.Dense(3, activation, name="each"), *more])
+
+    def passing() -> list[Any]:
+        return [layers.Dropout(0.5), layers.Reshape((1, 3)), layers.Flatten(), layers.Activation("linear")]
+
+    assert ends_in_softmax(behind("softmax", *passing()))
+    assert not ends_in_softmax(behind(None, *passing()))
+    assert not ends_in_softmax(tf_keras.Sequential([layers.Input((8, 8, 1)), layers.Flatten()])), "as far back as the image"
+    places = tf_keras.Sequential([layers.Input((2, 1, 1)), layers.Conv2D(3, 1, activation="softmax"), layers.Flatten()])
+    assert not ends_in_softmax(places), "six numbers, of which each three sum to 1"
+    with pytest.raises(ModelError, match="'each' ends in sigmoid"):
+        check_head(behind("sigmoid", layers.Flatten()))

@@ -12,8 +12,7 @@ from edge_runtime.errors import ModelError
 from edge_runtime.preprocess import Preprocessing
 from edge_runtime.progress import Progress, silent
 from edge_runtime.tensors import softmax
-from train.fit import ends_in_softmax
-from train.graph import output_layer
+from train.head import ends_in_softmax, head_layer
 
 BATCH = 500
 
@@ -54,7 +53,7 @@ def without_softmax(model: Any) -> Iterator[None]:
     """Meanwhile the last layer answers with logits, if its activation is softmax."""
     import tf_keras
 
-    last = output_layer(model)
+    last = head_layer(model)
     softmax = getattr(last, "activation", None)
     if softmax is None or not ends_in_softmax(model):
         yield

@@ -12,7 +12,7 @@ from edge_runtime.preprocess import Preprocessing
 from edge_runtime.progress import Progress, silent
 from train.augment import random_affine
 from train.datasets import Dataset
-from train.graph import output_layer
+from train.head import ends_in_softmax
 from train.recipes import Augmentation, Training
 from train.splits import Split
 
@@ -27,12 +27,6 @@ class History:
     epochs: tuple[dict[str, float], ...]
     best_epoch: int  # counted from 1
     seconds: float
-
-
-def ends_in_softmax(model: Any) -> bool:
-    """Whether the model gives probabilities (else logits)."""
-    last = output_layer(model)
-    return type(last).__name__ == "Softmax" or getattr(getattr(last, "activation", None), "__name__", "") == "softmax"
 
 
 def fit(

@@ -14,6 +14,7 @@ Method: Jacob et al., 2018, arXiv:1712.05877, section 3.2, applied before fine-t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,17 +23,14 @@ import numpy as np
 from edge_runtime.errors import ModelError
 from edge_runtime.preprocess import Preprocessing
 from train.evaluate import predict_probabilities
-from train.graph import Graph, Node, laid_open_layers
+from train.graph import RESHAPING, TRAINING_ONLY, Graph, Node, laid_open_layers
 
 TOLERANCE = 1e-4  # of the output range; float32 rounding of the seed network gives 2e-6
 
 _LEAST_DEVIATION = 1e-7  # Keras's epsilon: what Normalization divides by at least
 
-TRAINING_ONLY = (
-    "Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "ActivityRegularization",
-    "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomContrast", "RandomBrightness",
-)  # fmt: skip
-# Not RandomCrop: at inference it still crops, from the centre.
+LINEAR = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "Dense")
+_LINEAR_AFTER = ("Conv2D", "DepthwiseConv2D", "Dense")
 _COMMUTES = ("Flatten", "AveragePooling2D", "GlobalAveragePooling2D")
 _COMMUTES_IF_POSITIVE = ("MaxPooling2D", "GlobalMaxPooling2D")
 _SCALINGS = ("Rescaling", "Normalization")
@@ -99,6 +97,8 @@ def is_identity(node: Node) -> bool:
 
 def _strip_softmax(graph: Graph) -> None:
     last = graph.nodes[graph.output]
+    while last.kind in RESHAPING and graph.nodes[last.inputs[0]].channels == last.channels:
+        last = graph.nodes[last.inputs[0]]
     if last.kind == "Softmax" or (last.kind == "Activation" and last.config["activation"] == "softmax"):
         graph.remove(last.name)
     elif last.config.get("activation") == "softmax":
@@ -122,7 +122,7 @@ def _split_activation(graph: Graph, node: Node) -> None:
     `train.qat` cannot observe there: it would stay at ±6.
     """
     activation = node.config.get("activation", "linear")
-    if node.kind in _LINEAR_BEFORE and isinstance(activation, str) and activation not in ("linear", "relu"):
+    if node.kind in LINEAR and isinstance(activation, str) and activation not in ("linear", "relu"):
         node.config["activation"] = "linear"
         graph.insert_after(node, "Activation", {"activation": activation}, [], node.channels)
 
@@ -212,13 +212,10 @@ def _fold_one(graph: Graph, node: Node, affine: Affine) -> str:
     return f"{node.name}: became a 1×1 depthwise convolution"
 
 
-_LINEAR_BEFORE = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "Dense")
-_LINEAR_AFTER = ("Conv2D", "DepthwiseConv2D", "Dense")
-
-
-def linear_before(graph: Graph, node: Node) -> Node | None:
+def linear_before(graph: Graph, node: Node, kinds: Sequence[str] = LINEAR) -> Node | None:
+    """The layer that a node reads, if it is of these kinds, without an activation, and read by nobody else."""
     source = graph.nodes[node.inputs[0]]
-    linear = source.kind in _LINEAR_BEFORE and source.config.get("activation") == "linear"
+    linear = source.kind in kinds and source.config.get("activation", "linear") == "linear"
     return source if linear and len(graph.consumers(source.name)) == 1 else None
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_runtime.errors import ModelError
-from train.fold import Affine, affine_of, forward_path, is_identity, linear_before, relu_kind
-from train.graph import Graph
+from train.fold import LINEAR, Affine, affine_of, forward_path, is_identity, linear_before, relu_kind
+from train.graph import Graph, Node
 
 _LEAST_SCALE = 1e-6  # a channel that a BatchNorm nearly silences says nothing of what came before
 
@@ -17,8 +17,8 @@ _LEAST_SCALE = 1e-6  # a channel that a BatchNorm nearly silences says nothing o
 class Fusion:
     """By layer name. Empty for a network that cannot be folded.
 
-    computed_in: for each BatchNorm and ReLU that kernels compute as part of the linear layer before it, that layer. A tensor of an export
-    may be called after any of them; it holds what the last of them answers.
+    computed_in: for each BatchNorm and ReLU that kernels compute as part of the layer before it, that layer: a linear one, or a BatchNorm
+    that nothing takes in. A tensor of an export may be called after any of them; it holds what the last of them answers.
     carried_past: for each layer that a BatchNorm before it can be folded forward past, that BatchNorm, which its tensor may then lack.
     """
 
@@ -39,11 +39,10 @@ def _fusion(graph: Graph) -> Fusion:
         graph.remove(node.name)
     computed_in: dict[str, str] = {}
     for node in list(graph.nodes.values()):
-        relu = relu_kind(node)
-        before = linear_before(graph, node) if relu or node.kind == "BatchNormalization" else None
+        before = _computed_with(graph, node)
         if before is not None:
             computed_in[node.name] = before.name
-            before.config["activation"] = relu or "linear"  # behind a ReLU nothing more is fused
+            before.config["activation"] = relu_kind(node) or "linear"  # behind a ReLU nothing more is fused
             graph.remove(node.name)
     carried_past: dict[str, Affine] = {}
     for node in graph.nodes.values():
@@ -53,3 +52,11 @@ def _fusion(graph: Graph) -> Fusion:
             if linear is not None:
                 carried_past |= dict.fromkeys(way, affine)
     return Fusion(computed_in, carried_past)
+
+
+def _computed_with(graph: Graph, node: Node) -> Node | None:
+    """The layer whose kernel takes this BatchNorm or ReLU in, if there is one."""
+    relu = relu_kind(node)
+    if not relu and node.kind != "BatchNormalization":
+        return None
+    return linear_before(graph, node, (*LINEAR, "SeparableConv2D", *(("BatchNormalization",) if relu else ())))

@@ -15,6 +15,13 @@ from edge_runtime.errors import ModelError
 
 _MODELS = ("Functional", "Sequential", "Model")
 
+TRAINING_ONLY = (
+    "Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "ActivityRegularization",
+    "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomContrast", "RandomBrightness",
+)  # fmt: skip
+# Not RandomCrop: at inference it still crops, from the centre.
+RESHAPING = ("Flatten", "Reshape")
+
 
 def laid_open_layers(model: Any) -> Iterator[Any]:
     """The model's layers in order, each model inside it replaced by its own layers. Takes any model, also what `Graph` refuses."""
@@ -23,13 +30,6 @@ def laid_open_layers(model: Any) -> Iterator[Any]:
             yield from laid_open_layers(layer)
         else:
             yield layer
-
-
-def output_layer(model: Any) -> Any:
-    """The layer that gives the model's answer, however deep in models inside the model it lies."""
-    names = getattr(model, "output_names", None)  # None in a network that was never given an input size
-    layer = model.get_layer(names[0]) if names else model.layers[-1]
-    return output_layer(layer) if hasattr(layer, "layers") else layer
 
 
 @dataclass

@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.errors import InputError, ModelError, first_line
-from train.graph import output_layer
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ALLOWED_MODULES = ("keras", "tf_keras", "builtins")
-_ACTIVATION_LAYERS = ("ReLU", "LeakyReLU", "PReLU", "ELU", "ThresholdedReLU")
 _CODE_LAYERS = ("Lambda", "TFSMLayer")
 
 
@@ -110,16 +108,6 @@ def model_shape(model: Any) -> tuple[tuple[int, int, int], int]:
     if len(image) != 3 or None in image or image[2] not in (1, 3) or len(answer) != 1 or not answer[0] or answer[0] < 2:
         raise ModelError(f"Expected images [H, W, 1 or 3] of fixed size in and [2 or more classes] out, got {image} and {answer}.")
     return (int(image[0]), int(image[1]), int(image[2])), int(answer[0])
-
-
-def check_head(model: Any) -> None:
-    """ModelError unless the last activation is softmax or none: only those two can be compared as probabilities."""
-    last = output_layer(model)
-    activation = (
-        type(last).__name__ if type(last).__name__ in _ACTIVATION_LAYERS else getattr(getattr(last, "activation", None), "__name__", "linear")
-    )
-    if activation not in ("softmax", "linear"):
-        raise ModelError(f"The last layer {last.name!r} ends in {activation}: edgeproof judges one-of-N classifiers (softmax or logits).")
 
 
 def model_bytes(model: Any, suffix: str) -> bytes:

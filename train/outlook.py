@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_runtime.errors import ModelError
-from train.fold import TRAINING_ONLY, Folded, fold
+from train.fold import Folded, fold
+from train.graph import TRAINING_ONLY
 from train.qat import preflight
 
 _PIECES = ("_activation", "_conv2d", "_conv2d_activation")  # what `fold` adds to a layer's name when it takes the layer apart

@@ -25,8 +25,8 @@ class KerasFile:
     @classmethod
     def read(cls, path: Path, preprocess: str | None = None) -> KerasFile:
         """InputError or ModelError for a file that is no tf_keras classifier. preprocess: the scaling, where it is not the usual one."""
-        from train.fit import ends_in_softmax
-        from train.model_files import check_head, load_model, model_shape
+        from train.head import check_head, ends_in_softmax
+        from train.model_files import load_model, model_shape
 
         model = load_model(path)
         check_head(model)
