@@ -32,7 +32,7 @@ class LogitScale:
         """Why these cannot be the same network's probabilities, as the reason of a verdict; None if they can."""
         if not self.beyond:
             return None
-        doubt = "; is softmax applied twice?" if self.value < _TWICE else ""
+        doubt = "; is softmax applied twice, or a scale lost?" if self.value < _TWICE else ""
         return f"other probabilities: its logits are {self.value:.2f} times the baseline's, a factor of {FACTOR} is allowed{doubt}"
 
 

@@ -133,7 +133,12 @@ def judge(reference: Reference, outputs: Sequence[Outputs], *, margin_pp: float,
     return Report(
         verdict=overall_verdict(rows),
         margin_pp=margin_pp,
-        baseline={"accuracy": float((baseline.labels == labels).mean()), "images": len(labels), "sha256": baseline_sha256},
+        baseline={
+            "accuracy": float((baseline.labels == labels).mean()),
+            "majority": float(np.bincount(labels).max() / len(labels)),
+            "images": len(labels),
+            "sha256": baseline_sha256,
+        },
         rows=rows,
         hops=tuple(_hops(reference, outputs, exports, margin_pp)),
         agreement_matrix=agreement_matrix([*chain.values(), *exports.values()]),

@@ -84,7 +84,12 @@ def paces(timed: Sequence[Contestant]) -> np.ndarray:
 
 def contradicts_itself(aa: Mapping[str, Any] | None) -> bool:
     """Whether the A/A pair is off, so that no ratio of its session can be believed."""
-    return aa is not None and aa["rounds"] >= ROUNDS_TO_JUDGE and differs(aa["ratio"], aa["low"], aa["high"])
+    return aa is not None and not too_short(aa) and differs(aa["ratio"], aa["low"], aa["high"])
+
+
+def too_short(aa: Mapping[str, Any] | None) -> bool:
+    """Whether the session took too few rounds for its A/A pair to tell anything."""
+    return aa is not None and aa["rounds"] < ROUNDS_TO_JUDGE
 
 
 def _off(aa: Mapping[str, Any] | None) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from edge_runtime.tensors import Quantization, softmax
+from edge_runtime.tensors import Quantization, are_probabilities, softmax
 
 Reader = Callable[[np.ndarray], np.ndarray]
 _INT64 = np.dtype(np.int64)
@@ -41,6 +41,16 @@ def to_probabilities(outputs: np.ndarray, quantization: Quantization | None, kin
     """Raw outputs [N, classes] to float32 probabilities; `kind` is "logits" or "probabilities"."""
     real = quantization.dequantize(outputs) if quantization else outputs.astype(np.float32)
     return softmax(real) if kind == "logits" else real
+
+
+def undeclared_reader(quantization: Quantization | None) -> Reader:
+    """For a file that does not say what it answers with: what looks like probabilities stays."""
+
+    def read(outputs: np.ndarray) -> np.ndarray:
+        real = to_probabilities(outputs, quantization, "probabilities")
+        return real if are_probabilities(real, quantization.scale if quantization else 0.0) else softmax(real)
+
+    return read
 
 
 def probability_reader(quantization: Quantization | None, kind: str) -> Reader:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_runtime.answers import Prediction, probability_reader
+from edge_runtime.answers import Prediction, probability_reader, undeclared_reader
 from edge_runtime.errors import InputError, UnsupportedModelError
 from edge_runtime.interpreter import OpenModel, TensorSpec, open_model
 from edge_runtime.metadata import ModelMetadata
@@ -43,11 +43,12 @@ class Classifier:
     """An opened image classifier.
 
     Load one with `Classifier.load`. A model without edgeproof metadata gets what `assume` says ("preprocessing" and "class_names", as
-    metadata has them, and "output"), or else numbered classes and pixels scaled to 0..1.
+    metadata has them, and "output"), or else numbered classes and pixels scaled to 0..1; its answers are probabilities if they look so.
     """
 
     def __init__(self, model: OpenModel, assume: Mapping[str, Any] | None = None) -> None:
         self.model = model
+        self.undeclared = model.metadata is None and assume is None
         self.metadata = model.metadata or _assumed_metadata(model, assume)
         if model.output.shape[1:] != (len(self.metadata.class_names),):
             raise InputError(
@@ -57,7 +58,8 @@ class Classifier:
         self.encode: Encoder = encode if contract.layout == "NHWC" else lambda images: contract.arrange(encode(images))
         self._one = (1, *contract.shape)
         self._names = self.metadata.class_names
-        self._read = probability_reader(model.output.quantization, self.metadata.output)
+        quantization = model.output.quantization
+        self._read = undeclared_reader(quantization) if self.undeclared else probability_reader(quantization, self.metadata.output)
         self._batches: bool | None = None  # whether the file takes several images at once; not known before it was tried
 
     @classmethod

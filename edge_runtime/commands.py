@@ -69,7 +69,10 @@ def open_classifier(options: argparse.Namespace) -> Classifier:
 
         chosen = choose_model(options)
         with silenced(2):
-            return Classifier.load(chosen.model, chosen.runtime, options.threads, assume=chosen.assume, sha256=chosen.sha256)
+            classifier = Classifier.load(chosen.model, chosen.runtime, options.threads, assume=chosen.assume, sha256=chosen.sha256)
+    if classifier.undeclared:
+        print(f"{chosen.model} does not say how it takes pixels, nor what its classes are called: pixel / 255 and numbers assumed.", file=sys.stderr)
+    return classifier
 
 
 def classify(options: argparse.Namespace) -> int:

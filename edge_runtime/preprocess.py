@@ -112,7 +112,8 @@ class Preprocessing:
         batch = images[..., np.newaxis] if images.ndim == 3 and self.channels == 1 else images
         if batch.ndim != 4 or batch.shape[1:] != self.shape:
             wanted = f"[N, {self.height}, {self.width}, {self.channels}]"
-            raise InputError(f"This model takes images {wanted}, got {list(images.shape)}: resize them, or pass a picture file.")
+            remedy = "one image is a batch as images[None]" if images.shape == self.shape else "resize them, or pass a picture file"
+            raise InputError(f"This model takes images {wanted}, got {list(images.shape)}: {remedy}.")
         return batch
 
     def load_image(self, path: str | Path) -> np.ndarray:

@@ -30,6 +30,14 @@ class Quantization:
         return (integers.astype(np.int32) - self.zero_point).astype(np.float32) * np.float32(self.scale)
 
 
+def are_probabilities(answers: np.ndarray, step: float = 0.0) -> bool:
+    """Whether answers [N, classes] already are: none below 0, and each image's add up to 1. step: what they were rounded to."""
+    if step > 1 / 255:  # the runtimes give a softmax of 8 bits steps of 1/256
+        return False
+    rounding = 1e-3 + step / 2 * answers.shape[-1]
+    return bool((answers >= 0).all() and (np.abs(answers.sum(axis=-1) - 1) <= rounding).all())
+
+
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities float32 [N, classes] of logits [N, classes]."""
     logits = logits.astype(np.float32, copy=False)

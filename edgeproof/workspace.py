@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ DEFAULT = "runs/default"
 _DATA = ("dataset.json", "validation.npz", "baseline.keras", "training.json", "history.csv", "figures")
 _FOLD = ("folded.keras", "folded.json", "layers.npz")
 _QAT = ("qat.h5", "qat.json")
+_NEVER_ADOPTED = ("baseline.keras", "folded.keras", "folded.json", *_QAT)  # of exports that edgeproof did not make
 _EXPORT = ("artifacts",)
 _VERDICT = ("outputs", "parity.json", "parity.md", "parity.junit.xml")
 _PEERS = ("peers",)
@@ -84,6 +86,11 @@ class Workspace:
     def require(self, name: str) -> Path:
         """The path of a file that must exist; MissingInputError names the command that makes it."""
         if not self.has(name):
+            if self.adopted and name in _NEVER_ADOPTED:
+                raise InputError(
+                    f"{self.path} holds exports that were judged by a stranger's baseline, and no {name}: "
+                    "`edgeproof run --model … --data … -w OTHER` makes everything from a Keras model."
+                )
             raise MissingInputError(f"{self / name} does not exist yet: run `{self.command_for(name)}` first.")
         return self / name
 
@@ -109,7 +116,7 @@ class Workspace:
     @property
     def option(self) -> str:
         """How a command names this workspace: not at all, if it is the default one."""
-        return "" if str(self.path) == DEFAULT else f" -w {self.path}"
+        return "" if str(self.path) == DEFAULT else f" -w {shlex.quote(str(self.path))}"
 
     def read_json(self, name: str) -> dict[str, Any]:
         path = self.require(name)

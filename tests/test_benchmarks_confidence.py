@@ -74,7 +74,7 @@ def test_probabilities_of_eight_bits_say_enough(scale: float, low: float, high: 
 
 
 def test_softmax_applied_twice_is_asked_about() -> None:
-    assert (measured(softmax(LOGITS), softmax(softmax(LOGITS))).fault or "").endswith("softmax applied twice?")
+    assert (measured(softmax(LOGITS), softmax(softmax(LOGITS))).fault or "").endswith("is softmax applied twice, or a scale lost?")
     assert not (measured(softmax(LOGITS), softmax(4 * LOGITS)).fault or "").endswith("?")
 
 

@@ -58,7 +58,7 @@ def test_an_export_that_answers_alike_passes() -> None:
     (row,) = report.rows
     assert (report.verdict, row.verdict, row.gates, row.broken, row.fixed, row.agreement) == ("PASS", "PASS", True, 0, 0, 1.0)
     assert row.max_abs_probability_error == pytest.approx(0, abs=1e-6)
-    assert report.baseline == {"accuracy": 1.0, "images": N, "sha256": "cafe"}
+    assert report.baseline == {"accuracy": 1.0, "majority": np.bincount(LABELS).max() / N, "images": N, "sha256": "cafe"}
 
 
 def test_one_that_breaks_many_fails_and_says_by_how_much_at_least() -> None:
@@ -201,7 +201,7 @@ def mixed_report() -> dict[str, Any]:
 
 def test_the_report_has_the_fields_that_were_promised_and_is_json() -> None:
     fields = json.loads(json.dumps(mixed_report(), allow_nan=False))
-    assert (set(fields), set(fields["baseline"])) == (REPORT_FIELDS, {"accuracy", "images", "sha256"})
+    assert (set(fields), set(fields["baseline"])) == (REPORT_FIELDS, {"accuracy", "majority", "images", "sha256"})
     assert all(set(row) == ROW_FIELDS for row in fields["rows"])
     assert all(set(hop) == HOP_FIELDS for hop in fields["hops"])
     assert all(set(flip) == {"index", "label", "baseline", "export", "row"} for flip in fields["flips"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -17,7 +18,7 @@ from benchmarks.reports.layers import diagnoses
 from benchmarks.reports.markdown import parity_markdown
 from benchmarks.reports.summary import main_hops, other_rows, others_sentence, summarize
 from benchmarks.reports.terminal import VERDICT_COLUMNS, VerdictTable, layer_tables, summary_cells, summary_table, verdict_cells
-from benchmarks.reports.wording import labels, percent, points, reasons, shortened, subjects
+from benchmarks.reports.wording import doubt, labels, percent, points, reasons, shortened, subjects
 from tests.reporting import SENTENCE, Judged, with_layers
 
 
@@ -96,9 +97,26 @@ def test_a_reason_stands_for_what_gates_and_fails_and_once_for_a_missing_runtime
     assert [line for line in told if "not installed" in line] == [
         "onnx-float32 on onnxruntime: UNSUPPORTED: onnxruntime is not installed: pip install 'edgeproof[onnx]'"
     ]
-    twice = {"rows": tiny_judged.parity["rows"] + [{**tiny_judged.parity["rows"][-1], "artifact": "other.onnx", "format": "onnx-int8"}]}
+    twice = {
+        **tiny_judged.parity,
+        "rows": tiny_judged.parity["rows"] + [{**tiny_judged.parity["rows"][-1], "artifact": "other.onnx", "format": "onnx-int8"}],
+    }
     assert len(reasons(twice)) == len(told) == 5
     assert not any("reference" in line for line in told)
+
+
+@pytest.mark.parametrize(("accuracy", "doubted"), [(0.1, True), (0.25, True), (0.26, True), (0.3, False), (0.99, False)])
+def test_a_baseline_that_knows_no_more_than_the_most_frequent_class_is_doubted(tiny_judged: Judged, accuracy: float, doubted: bool) -> None:
+    baseline = {"accuracy": accuracy, "majority": 0.25, "images": 1000, "sha256": "cd" * 32}
+    fields = {**tiny_judged.parity, "baseline": baseline}
+    told = doubt(baseline)
+    assert (told is not None) == doubted
+    if told:
+        assert "the most frequent class (25.00 %): look at the order of the classes" in told
+        assert told in parity_markdown(fields)
+        assert told in replace(tiny_judged, parity=fields).page()
+    del baseline["majority"]
+    assert doubt(baseline) is None, "an older file"
 
 
 def test_labels_tell_rows_apart_even_where_two_files_have_one_format(tiny_judged: Judged) -> None:

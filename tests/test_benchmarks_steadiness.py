@@ -12,7 +12,7 @@ from benchmarks.latency import Contestant
 from benchmarks.matrix import Artifact
 from benchmarks.results import LatencyResult, to_result
 from benchmarks.statistics import differs, ratio_interval, ratio_of_ratios
-from benchmarks.steadiness import against_itself, faults, paces
+from benchmarks.steadiness import against_itself, faults, paces, too_short
 from benchmarks.validity import INVALID, VALID, LocalWatch
 
 ROUNDS, RUNS = 40, 50
@@ -101,7 +101,9 @@ def test_few_rounds_make_nothing_invalid() -> None:
         assert one is not None
         one.predict_ns, one.invoke_ns = one.predict_ns[:10], one.invoke_ns[:10]
     assert faults([few]) == []
-    assert against_itself([few]) is not None, "it is recorded all the same"
+    recorded = against_itself([few])
+    assert (recorded is not None, too_short(recorded)) == (True, True), "it is recorded all the same, and said to tell nothing"
+    assert not too_short(None)
 
 
 def test_what_differs_is_off_one_by_two_percent_with_one_outside() -> None:

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_runtime.answers import probability_reader, to_probabilities
+from edge_runtime.answers import probability_reader, to_probabilities, undeclared_reader
 from edge_runtime.classifier import Classifier
 from edge_runtime.errors import InputError
 from edge_runtime.runtimes import RUNTIMES
-from edge_runtime.tensors import Quantization
+from edge_runtime.tensors import Quantization, softmax
 
 PAIRS = [("tflite-int8", name) for name in RUNTIMES if RUNTIMES[name].suffix == ".tflite"]
 PAIRS += [("tflite-float32", name) for name in RUNTIMES if RUNTIMES[name].suffix == ".tflite"]
@@ -136,6 +136,25 @@ def test_the_table_of_probabilities_is_the_softmax(scale: float, zero_point: int
     got = probability_reader(quantization, kind)(outputs)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, to_probabilities(outputs, quantization, kind), rtol=2e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "quantization", [None, Quantization(1 / 256, -128, "int8"), Quantization(1 / 256, 0, "uint8"), Quantization(2**-15, 0, "int16")]
+)
+def test_a_file_that_does_not_say_what_it_answers_gets_no_second_softmax(quantization: Quantization | None) -> None:
+    logits = np.random.default_rng(0).normal(0, 4, (50, 10)).astype(np.float32)
+    shares = softmax(logits)
+    answers = quantization.quantize(shares) if quantization else shares
+    np.testing.assert_allclose(undeclared_reader(quantization)(answers), shares, atol=0.003)
+
+
+@pytest.mark.parametrize("quantization", [None, Quantization(0.1, -5, "int8")])
+def test_logits_of_a_file_that_does_not_say_so_become_probabilities(quantization: Quantization | None) -> None:
+    logits = np.random.default_rng(0).normal(0, 4, (50, 10)).astype(np.float32)
+    logits[0], logits[1] = np.eye(10)[3], np.abs(logits[1])
+    answers = quantization.quantize(logits) if quantization else logits[1:]
+    real = quantization.dequantize(answers) if quantization else answers
+    np.testing.assert_allclose(undeclared_reader(quantization)(answers), softmax(real), atol=1e-6)
 
 
 def test_probabilities_of_an_answer_far_below_the_largest_possible_one() -> None:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from edge_runtime.golden import GoldenVectors
+from tests.foreign import tflite_without_metadata
 
 # A process's ru_maxrss begins at the size of the one that forked it: a small launcher stands between, so that pytest's own is not counted.
 MEASURED = """
@@ -67,6 +68,14 @@ def test_json_gives_one_object_a_picture_with_the_likeliest_first(folder: Path, 
     shares = [entry["probability"] for entry in png["top"]]
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(1, abs=1e-5)
+
+
+def test_what_a_file_does_not_say_is_said(folder: Path, tiny_artifacts: dict[str, Path]) -> None:
+    (folder / "bare.tflite").write_bytes(tflite_without_metadata(tiny_artifacts["tflite-int8"]))
+    done = edge_runtime(folder, "classify", "photo.png", "--model", "bare.tflite")
+    assert (done.returncode, len(done.stderr.splitlines())) == (0, 1)
+    assert "bare.tflite does not say how it takes pixels, nor what its classes are called: pixel / 255 and numbers assumed." in done.stderr
+    assert edge_runtime(folder, "classify", "photo.png", "--model", tiny_artifacts["tflite-int8"]).stderr == ""
 
 
 @pytest.mark.parametrize(("top", "shown"), [("1", 1), ("2", 2), ("99", 3)])

@@ -73,6 +73,14 @@ def test_random_bytes_as_model(tmp_path: Path) -> None:
     _assert_refused(tmp_path, "run", "--model", "none.keras", because="none.keras")
 
 
+def test_folders_that_are_no_workspace(tmp_path: Path) -> None:
+    (tmp_path / "saved").mkdir()
+    _assert_refused(tmp_path, "check", "saved", because="saved is no workspace: there is no training.json in it.")
+    (tmp_path / "saved/saved_model.pb").write_bytes(b"")
+    _assert_refused(tmp_path, "check", "saved", because="saved is a SavedModel: load it with tf_keras")
+    _assert_refused(tmp_path, "run", "--model", "saved", because="saved is a folder, and a Keras model is one file")
+
+
 def test_a_model_that_does_not_fit_the_data(twin_folder: Path, tmp_path: Path) -> None:
     model = str(twin_folder / "stranger.h5")
     _assert_refused(tmp_path, "run", "--model", model, because="28×28×1, the model takes 32×32×3")

@@ -94,6 +94,19 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it_there(tmp_path:
     assert str(caught.value) == f"{tmp_path}/w/{name} does not exist yet: run `{command} -w {tmp_path}/w` first."
 
 
+def test_a_workspace_of_strangers_exports_does_not_send_for_what_nothing_makes_there(tmp_path: Path) -> None:
+    (tmp_path / "training.json").write_text('{"adopted": true}')
+    for name in ("baseline.keras", "qat.h5"):
+        with pytest.raises(InputError, match=f"judged by a stranger's baseline, and no {name}: `edgeproof run --model"):
+            Workspace(tmp_path).require(name)
+    with pytest.raises(MissingInputError, match="run `edgeproof parity --baseline"):
+        Workspace(tmp_path).require("validation.npz")
+
+
+def test_commands_name_a_folder_so_that_a_shell_takes_it() -> None:
+    assert Workspace("runs/größe netz").option == " -w 'runs/größe netz'"
+
+
 def test_in_the_default_workspace_the_command_needs_no_w(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MissingInputError, match="run `edgeproof qat` first"):

@@ -98,7 +98,7 @@ def test_other_bytes_are_no_model(tmp_path: Path, name: str, content: bytes, say
 
 def test_a_path_that_is_no_file_is_refused(tmp_path: Path) -> None:
     assert "No such file" in fault(tmp_path / "nothing.keras")
-    assert "Is a directory" in fault(tmp_path)
+    assert "is a folder, and a Keras model is one file: load a SavedModel with tf_keras" in fault(tmp_path)
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])

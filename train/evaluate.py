@@ -11,7 +11,7 @@ import numpy as np
 from edge_runtime.errors import ModelError
 from edge_runtime.preprocess import Preprocessing
 from edge_runtime.progress import Progress, silent
-from edge_runtime.tensors import softmax
+from edge_runtime.tensors import are_probabilities, softmax
 from train.head import ends_in_softmax, head_layer
 
 BATCH = 500
@@ -30,11 +30,7 @@ def predict_probabilities(model: Any, images: np.ndarray, contract: Preprocessin
     answers = np.concatenate(outputs)
     if not np.isfinite(answers).all():
         raise ModelError("The model answers with NaN or infinity: its weights are damaged, or training diverged.")
-    return answers if ends_in_softmax(model) or _are_probabilities(answers) else softmax(answers)
-
-
-def _are_probabilities(answers: np.ndarray) -> bool:
-    return bool((answers >= 0).all() and np.allclose(answers.sum(axis=1), 1, atol=1e-3))
+    return answers if ends_in_softmax(model) or are_probabilities(answers) else softmax(answers)
 
 
 def layer_outputs(model: Any, images: np.ndarray, contract: Preprocessing) -> dict[str, np.ndarray]:

@@ -37,6 +37,8 @@ def load_model(path: Path) -> Any:
 
 def check_model_file(path: Path) -> None:
     """Inspect a model file without Keras; InputError when it is no tf_keras model, or could run code."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, and a Keras model is one file: load a SavedModel with tf_keras and save it as .keras.")
     try:
         with path.open("rb") as file:
             magic = file.read(8)

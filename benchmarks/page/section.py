@@ -26,8 +26,9 @@ from benchmarks.page.subject import Subject, day, sessions, target_title
 from benchmarks.reports.layers import diagnoses
 from benchmarks.reports.summary import main_hops, other_rows, others_sentence, recommend, summarize
 from benchmarks.reports.terminal import VERDICT_COLUMNS, verdict_cells
-from benchmarks.reports.wording import labels, reasons, subjects
+from benchmarks.reports.wording import doubt, labels, reasons, subjects
 from benchmarks.results import LatencyResult
+from benchmarks.steadiness import too_short
 
 
 def section(subject: Subject, cards_each: int) -> dict[str, Any]:
@@ -55,6 +56,7 @@ def section(subject: Subject, cards_each: int) -> dict[str, Any]:
         "boards": boards if boards.lines else None,
         "distributions": distributions_table(subject),
         "filters": {name: list(dict.fromkeys(filter(None, found))) for name, found in _filterable([*results.lines, *boards.lines]).items()},
+        "doubt": doubt(parity["baseline"]),
         "reasons": reasons(parity),
         "failed": subject.manifest.get("failed") or {},
         "others": others_sentence(parity),
@@ -147,7 +149,7 @@ def _session(result: LatencyResult) -> dict[str, Any]:
         "day": day(result.fields["utc"]),
         "verdict": verdict,
         "reason": reason,
-        "aa": result.aa,
+        "aa": {**result.aa, "too_short": too_short(result.aa)} if result.aa else None,
     }
 
 

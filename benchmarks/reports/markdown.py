@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.reports.layers import Diagnosis, diagnoses
 from benchmarks.reports.summary import main_hops
-from benchmarks.reports.wording import FIGURES, figures, labels, percent, points, reasons
+from benchmarks.reports.wording import FIGURES, doubt, figures, labels, percent, points, reasons
 
 _HEAD = ("artifact", "runtime", "kernels", *FIGURES, "verdict")
 _LEFT = {"artifact", "runtime", "kernels", "verdict", "hop", "layer", ""}
@@ -21,6 +21,7 @@ def parity_markdown(parity: Mapping[str, Any]) -> str:
         [f"## Parity: {parity['verdict']}"],
         [f"Baseline {percent(baseline['accuracy'])} on {baseline['images']:,} validation images; margin {parity['margin_pp']:g} pp."],
         _table(_HEAD, [_row(row) for row in rows if row["gates"]]),
+        [f"**{doubted}**"] if (doubted := doubt(baseline)) else [],
         [f"- {_text(line)}" for line in reasons(parity)],
         *(_diagnosis(entry, rows[entry.row]) for entry in diagnoses(parity) if rows[entry.row]["gates"]),
         _table(("hop", "drop, pp (95 %)", "broken", "fixed", "logits", "verdict"), _hops(parity)),

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.statistics import wilson_interval
+
 FIGURES = ("images", "accuracy", "drop, pp (95 %)", "broken", "fixed", "agreement")
 
 
@@ -59,6 +61,17 @@ def figures(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 def verdict(row: Mapping[str, Any]) -> str:
     return str(row["verdict"]) if row["gates"] else f"{row['verdict']}, diagnostic"
+
+
+def doubt(baseline: Mapping[str, Any]) -> str | None:
+    """Why a baseline is nothing to be measured by: it is not proven to know more than which class is the most frequent one."""
+    majority = baseline.get("majority")  # not in older files
+    if majority is None or wilson_interval(round(baseline["accuracy"] * baseline["images"]), baseline["images"])[0] > majority:
+        return None
+    return (
+        f"The baseline is right on {percent(baseline['accuracy'])} of these images, no better than always saying the most frequent class "
+        f"({percent(majority)}): look at the order of the classes and at --preprocess. Exports that answer as it does prove nothing."
+    )
 
 
 def reasons(parity: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,4 +79,6 @@ def _next(built: Bundle, board: str) -> str:
     from edgeproof.stages.shipping import LOCAL
 
     command = "selftest" if built.payload.golden else "classify picture.png"  # without golden vectors there is nothing to test against
-    return f"Next: python3 {built.path} {command}" if board == LOCAL else f"Next: copy it there and run ./{built.path.name} {command}"
+    if board == LOCAL:
+        return f"Next: python3 {shlex.quote(str(built.path))} {command}"
+    return f"Next: copy it there and run ./{shlex.quote(built.path.name)} {command}"

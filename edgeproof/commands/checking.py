@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_runtime.errors import EdgeproofError
+from edge_runtime.errors import EdgeproofError, InputError
 from edgeproof.options import JsonOption, VerboseOption
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def check(
     if not special:
         return _check_files(paths, require or [], try_it, console)
     if special[0].is_dir():
+        _refuse_other_folders(special[0])
         from edgeproof.stages.lineage import check_workspace
         from edgeproof.workspace import Workspace
 
@@ -46,6 +47,13 @@ def check(
     from edgeproof.stages.foreseeing import check_keras
 
     return check_keras(special[0], console)
+
+
+def _refuse_other_folders(folder: Path) -> None:
+    if (folder / "saved_model.pb").exists():
+        raise InputError(f"{folder} is a SavedModel: load it with tf_keras, save it as .keras, and check that, or check the .tflite made from it.")
+    if not (folder / "training.json").exists():
+        raise InputError(f"{folder} is no workspace: there is no training.json in it. `edgeproof run -w FOLDER` makes one.")
 
 
 def _check_files(paths: list[Path], require: list[str], try_it: bool, console: Console) -> int:

@@ -51,7 +51,7 @@ def run(
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> int:
-    """Everything: train, fold, fine-tune, export, parity, latency, dashboard. Exits with the parity verdict."""
+    """Everything: train, fold, fine-tune, export, parity, latency, dashboard. Exits with the verdict; with 1, too, if a format cannot be made."""
     from edgeproof import pipeline
     from edgeproof.stages.judging import exit_code
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ def show_summary(place: Workspace, console: Console, *, verdict: str, seconds: f
     for name, reason in failed.items():
         console.show(f"{name} failed: {reason}")
     console.show(f"\nParity: {verdict} in {seconds:.0f} s. {recommendation.sentence}")
+    if failed:
+        console.show(f"Exit code 1 all the same: {', '.join(failed)} could not be made.")
 
 
 def show_verdicts(place: Workspace, console: Console) -> None:
@@ -120,13 +123,15 @@ def show_measured(
 def _worth(result: LatencyResult) -> str:
     """What the times of a session are worth, in a sentence or more."""
     from benchmarks.results import MOST_INTERRUPTED_P99
-    from benchmarks.steadiness import contradicts_itself
+    from benchmarks.steadiness import contradicts_itself, too_short
     from benchmarks.validity import INVALID
     from edge_runtime.bench import FLOORS
 
     told = [f"Times of {result.target} are {result.validity}."]
     if result.validity.startswith(INVALID) and not contradicts_itself(result.aa):
         told.append("Ratios between its rows hold: they were timed in turns.")
+    if too_short(result.aa):
+        told.append("Fewer than 20 rounds were taken, too few to judge the session by: give a longer --seconds.")
     paced = [len(row.samples["predict"]) for row in result.rows if row.rate_hz]
     if paced and min(paced) < FLOORS["p99"]:
         told.append(f"A pace gives few samples ({min(paced)}): p90 takes {FLOORS['p90']}, p99 {FLOORS['p99']}, by --seconds.")
@@ -136,10 +141,12 @@ def _worth(result: LatencyResult) -> str:
 
 
 def _show_reasons(parity: Mapping[str, Any], console: Console) -> None:
-    """Why what gates does not pass, and the layers of what fails."""
+    """What speaks against the baseline, why what gates does not pass, and the layers of what fails."""
     from benchmarks.reports.terminal import layer_tables
-    from benchmarks.reports.wording import reasons
+    from benchmarks.reports.wording import doubt, reasons
 
+    if doubted := doubt(parity["baseline"]):
+        console.show(doubted)
     for line in reasons(parity):
         console.show(line)
     for table in layer_tables(parity):
@@ -149,6 +156,6 @@ def _show_reasons(parity: Mapping[str, Any], console: Console) -> None:
 
 def next_commands(place: Workspace, artifact: str | None) -> str:
     if artifact is None:
-        return f"Next: read {place / 'parity.md'} for the hop that loses the answers."
-    model = place / "artifacts" / artifact
+        return f"Next: read {place / 'parity.md'}: it says what would decide, or which hop loses the answers."
+    model = shlex.quote(str(place / "artifacts" / artifact))
     return f"Next: edgeproof predict picture.png{place.option}\n      python -m edge_runtime classify picture.png --model {model}"

@@ -139,7 +139,7 @@ def _known_kernels(names: Sequence[str]) -> Sequence[str]:
 def check_margin(margin_pp: float) -> None:
     """InputError for a margin that is no number of percentage points."""
     if not 0 < margin_pp < 100:  # false for NaN, too
-        raise InputError(f"--max-drop is a number of percentage points between 0 and 100, got {margin_pp:g}.")
+        raise InputError(f"--max-drop is a number of percentage points between 0 and 100, both excluded, got {margin_pp:g}.")
 
 
 def runnable_artifacts(workspace: Workspace, runtimes: Sequence[str]) -> list[Artifact]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.errors import InputError
+from edge_runtime.errors import InputError, ModelError
 from edge_runtime.preprocess import Preprocessing
 from train.datasets import Dataset, load_dataset
 
@@ -29,8 +29,11 @@ class KerasFile:
         from train.model_files import load_model, model_shape
 
         model = load_model(path)
-        check_head(model)
-        shape, classes = model_shape(model)
+        try:
+            check_head(model)
+            shape, classes = model_shape(model)
+        except ModelError as error:
+            raise ModelError(f"{path}: {error}") from None
         scaling = preprocess or _usual_scaling(model)
         output = "probabilities" if ends_in_softmax(model) else "logits"
         return cls(path, model, classes, scaling, Preprocessing.named(scaling, shape), output)
